@@ -1,0 +1,33 @@
+# Two commands set everything up on a machine that has Python 3.11 or later and make:
+#   make demo    segment a brain, teach a new structure, and show where the results are
+#   make test    run every check and every test
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint figures clean
+
+demo: $(READY)
+	$(BIN)/python Demo/demo.py --output build/demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+figures: $(READY)
+	$(BIN)/python Testing/figures/plot_feedback_weight.py
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) build
