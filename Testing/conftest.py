@@ -1,0 +1,17 @@
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+_SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real images beside the repository; tests that need it are skipped without."""
+    if not (_SHARED_DATA / "README.md").is_file():
+        pytest.skip(f"the real images are not at {_SHARED_DATA}")
+    return _SHARED_DATA
