@@ -1,0 +1,156 @@
+"""Retraining learns from corrections, starts from the base, and is kept only where better."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from slices import disc_slices
+
+from funet.errors import Cancelled, InputError, TrainingError
+from funet.finetuning import FineTuneConfig, FineTuningFinished, fine_tune, split_held_out
+from funet.losses import LossConfig
+from funet.manifest import Manifest
+from funet.models import Model
+from funet.networks import build_network
+from funet.preprocessing import Preprocessing
+from funet.presets import TrainingConfig
+from funet.progress import CancelToken
+from funet.samples import SliceSample
+from funet.segmentations import Segment
+from funet.training import train
+
+QUICK = FineTuneConfig(steps=60, batch_size=4, learning_rate=5e-3, augmentation=None, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def base() -> Model:
+    torch.manual_seed(0)
+    network = build_network("funet", in_channels=1, num_classes=3, features=8, depth=3)
+    config = TrainingConfig(
+        epochs=10, steps_per_epoch=12, learning_rate=1e-2, device="cpu", precision="float32"
+    )
+    list(train(network, disc_slices(8, "base"), config=config))
+    manifest = Manifest(
+        id="discs",
+        family="discs",
+        name="Discs",
+        segments=(Segment(1, "Disc", (255, 0, 0)), Segment(2, "Core", (0, 255, 0))),
+        preprocessing=Preprocessing(),
+        network=network.config,
+        loss=LossConfig(),
+        created="2026-01-01T00:00:00Z",
+    )
+    return Model(manifest, network)
+
+
+def inverted(samples: list[SliceSample]) -> list[SliceSample]:
+    """The same discs as another scanner might show them: bright is dark."""
+    return [replace(sample, image=-sample.image) for sample in samples]
+
+
+def finish(*arguments, **options) -> FineTuningFinished:
+    *_, last = fine_tune(*arguments, **options)
+    assert isinstance(last, FineTuningFinished)
+    return last
+
+
+def test_a_retraining_on_another_contrast_is_better_and_kept(base):
+    result = finish(base, inverted(disc_slices(6, "new")), config=QUICK)
+    assert result.kept
+    assert np.nanmean(result.dice_after) > np.nanmean(result.dice_before) + 0.1
+    assert (result.learned, result.held_out) == (4, 2)
+    assert "is kept: mean Dice" in result.reason
+
+
+def test_the_base_is_left_as_it_was(base):
+    before = copy.deepcopy(base.network.state_dict())
+    finish(base, disc_slices(4, "new"), config=QUICK)
+    assert all(torch.equal(before[n], t) for n, t in base.network.state_dict().items())
+
+
+def test_a_version_that_is_not_better_is_not_kept(base):
+    wrong = [replace(s, labels=np.roll(s.labels, 17, 0)) for s in disc_slices(5, "new")]
+    corrections = [*wrong, *disc_slices(3, "right")]
+    config = replace(QUICK, held_out_share=0.4, seed=_seed_that_holds_out("right", corrections))
+    result = finish(base, corrections, config=config)
+    assert not result.kept
+    assert result.reason.startswith("The old version is kept, because")
+
+
+def _seed_that_holds_out(subject: str, corrections: list[SliceSample]) -> int:
+    for seed in range(1000):
+        _, held_out = split_held_out(corrections, 0.4, 4, seed)
+        if {sample.subject for sample in held_out} == {subject}:
+            return seed
+    raise AssertionError("no seed holds out these slices")
+
+
+def test_too_few_corrections_are_all_learned_and_no_number_is_given(base):
+    result = finish(base, disc_slices(3, "new"), config=QUICK)
+    assert result.kept
+    assert result.dice_before is None
+    assert result.dice_after is None
+    assert "without a comparison" in result.reason
+    assert (result.learned, result.held_out) == (3, 0)
+
+
+def test_held_out_slices_are_not_learned():
+    corrections = disc_slices(8)
+    learn, held_out = split_held_out(corrections, 0.25, 4, seed=1)
+    assert len(held_out) == 2
+    assert {s.slice_index for s in learn} | {s.slice_index for s in held_out} == set(range(8))
+    assert not {s.slice_index for s in learn} & {s.slice_index for s in held_out}
+
+
+def test_empty_slices_cannot_judge():
+    empty = [replace(s, labels=np.zeros_like(s.labels)) for s in disc_slices(6)]
+    corrections = [*empty, *disc_slices(2, "shown")]
+    _, held_out = split_held_out(corrections, 0.5, 4, seed=0)
+    assert [sample.subject for sample in held_out] == ["shown"]
+
+
+def test_replay_keeps_what_the_base_knew(base):
+    config = replace(QUICK, steps=80, replay_share=0.5, least_for_held_out=100)
+    corrections = inverted(disc_slices(3, "new"))
+    alone = finish(base, corrections, config=config)
+    replayed = finish(base, corrections, replay=disc_slices(8, "base"), config=config)
+    test = disc_slices(6, "test")
+    assert mean_dice(replayed.network, test) > mean_dice(alone.network, test) + 0.02
+
+
+def mean_dice(network: torch.nn.Module, samples: list[SliceSample]) -> float:
+    from funet.comparison.experiment import dice_per_slice
+
+    return float(np.nanmean(dice_per_slice(network, samples, 2)))
+
+
+def test_the_same_corrections_give_the_same_version(base):
+    result = finish(base, disc_slices(3, "new"), config=replace(QUICK, steps=10))
+    again = finish(base, disc_slices(3, "new"), config=replace(QUICK, steps=10))
+    for first, second in zip(result.network.parameters(), again.network.parameters(), strict=True):
+        assert torch.equal(first, second)
+
+
+def test_no_correction_is_refused(base):
+    with pytest.raises(TrainingError, match="correct at least one"):
+        next(fine_tune(base, []))
+
+
+def test_a_label_that_the_model_does_not_know_is_refused(base):
+    sample = disc_slices(1)[0]
+    strange = replace(sample, labels=np.where(sample.labels == 2, 7, sample.labels))
+    with pytest.raises(InputError, match="value 7"):
+        next(fine_tune(base, [strange]))
+
+
+def test_a_cancel_ends_the_retraining(base):
+    cancel = CancelToken()
+    events = fine_tune(base, disc_slices(4), config=QUICK, cancel=cancel)
+    next(events)
+    cancel.cancel()
+    with pytest.raises(Cancelled):
+        list(events)

@@ -1,0 +1,51 @@
+"""The worklist puts doubtful slices first and finished ones last; doubt follows the errors."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from funet.doubt import expected_errors
+from funet.errors import InputError
+from funet.review import worklist
+
+
+def test_the_most_doubtful_slice_comes_first():
+    assert [item.slice_index for item in worklist([0.1, 5.0, 2.0])] == [1, 2, 0]
+
+
+def test_corrected_and_accepted_slices_come_last():
+    items = worklist([9.0, 5.0, 2.0], {0: "corrected", 1: "accepted"})
+    assert [(item.slice_index, item.state) for item in items] == [
+        (2, "predicted"),
+        (0, "corrected"),
+        (1, "accepted"),
+    ]
+
+
+def test_equal_doubt_keeps_the_order_of_the_slices():
+    assert [item.slice_index for item in worklist([1.0, 1.0, 1.0])] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("states", [{3: "accepted"}, {-1: "accepted"}, {0: "finished"}])
+def test_a_state_that_cannot_be_is_refused(states):
+    with pytest.raises(InputError, match="cannot have the state"):
+        worklist([1.0, 1.0, 1.0], states)
+
+
+def test_doubt_is_the_expected_number_of_wrong_pixels():
+    generator = torch.Generator().manual_seed(0)
+    logits = 3 * torch.randn(2, 3, 200, 200, generator=generator)
+    probabilities = logits.softmax(1)
+    # The truth is drawn from the probabilities: they are calibrated by construction.
+    flat = probabilities.permute(0, 2, 3, 1).reshape(-1, 3)
+    truth = torch.multinomial(flat, 1, generator=generator).view(2, 200, 200)
+    wrong = (probabilities.argmax(1) != truth).flatten(1).sum(1)
+    doubt = expected_errors(probabilities)
+    assert ((doubt - wrong).abs() < 0.02 * 200 * 200).all()
+
+
+def test_certain_slices_have_no_doubt():
+    probabilities = torch.zeros(1, 3, 4, 4)
+    probabilities[:, 1] = 1
+    assert expected_errors(probabilities).tolist() == [0.0]

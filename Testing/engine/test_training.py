@@ -1,0 +1,304 @@
+"""The training loop learns, repeats, resumes to the bit, cancels, and refuses nonsense."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from slices import disc_slices
+from torch import nn
+
+from funet.augmentation import Augmentation
+from funet.errors import Cancelled, InputError, TrainingError
+from funet.events import EpochFinished, Note, StepFinished, TrainingFinished
+from funet.losses import LossConfig
+from funet.networks import UNet, build_network
+from funet.presets import TrainingConfig, training_preset
+from funet.progress import CancelToken
+from funet.training import train
+
+FAST = TrainingConfig(
+    epochs=3,
+    steps_per_epoch=4,
+    batch_size=3,
+    learning_rate=3e-3,
+    augmentation=Augmentation(),
+    averaging=0.9,
+    schedule="cosine",
+    device="cpu",
+    precision="float32",
+)
+
+
+def tiny_network(seed: int = 0, features: int = 4) -> UNet:
+    torch.manual_seed(seed)
+    return build_network("funet", in_channels=1, num_classes=3, features=features, depth=3)
+
+
+def weights_of(network: nn.Module) -> list[torch.Tensor]:
+    return [tensor.clone() for tensor in network.state_dict().values()]
+
+
+def same(first: list[torch.Tensor], second: list[torch.Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_a_training_learns_both_structures():
+    network = tiny_network(features=8)
+    config = replace(
+        FAST,
+        epochs=10,
+        steps_per_epoch=12,
+        learning_rate=1e-2,
+        schedule="constant",
+        augmentation=None,
+    )
+    validation = disc_slices(4, "other")
+    events = list(train(network, disc_slices(8), config=config, validation=validation))
+    last = events[-1]
+    assert isinstance(last, TrainingFinished)
+    assert last.best_score > 0.85
+    best = [e for e in events if isinstance(e, EpochFinished) and e.epoch == last.best_epoch]
+    assert min(best[0].validation_dice) > 0.8
+
+
+def test_events_count_every_batch_and_end_with_the_best_epoch():
+    events = list(train(tiny_network(), disc_slices(4), config=FAST, validation=disc_slices(2)))
+    steps = [event for event in events if isinstance(event, StepFinished)]
+    assert [(e.epoch, e.step) for e in steps] == [(a, b) for a in (1, 2, 3) for b in (1, 2, 3, 4)]
+    assert [e.fraction for e in steps] == sorted(e.fraction for e in steps)
+    assert steps[-1].fraction == 1
+    assert steps[-1].seconds_left == 0
+    epochs = [event for event in events if isinstance(event, EpochFinished)]
+    assert events[-1].best_epoch == max(e.epoch for e in epochs if e.is_best)
+
+
+def test_the_same_seed_gives_the_same_weights_to_the_bit():
+    networks = [tiny_network(), tiny_network()]
+    for network in networks:
+        torch.rand(7)  # the caller's own random numbers must not matter
+        list(train(network, disc_slices(4), config=FAST))
+    assert same(weights_of(networks[0]), weights_of(networks[1]))
+
+
+def test_another_seed_gives_other_weights():
+    networks = [tiny_network(), tiny_network()]
+    for seed, network in enumerate(networks):
+        list(train(network, disc_slices(4), config=replace(FAST, seed=seed)))
+    assert not same(weights_of(networks[0]), weights_of(networks[1]))
+
+
+def test_training_leaves_the_global_random_numbers_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    list(train(tiny_network_without_seeding(), disc_slices(2), config=replace(FAST, epochs=1)))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def tiny_network_without_seeding() -> UNet:
+    with torch.random.fork_rng():
+        return tiny_network()
+
+
+@pytest.mark.parametrize("preset", [FAST, replace(FAST, averaging=None, augmentation=None)])
+def test_a_training_stopped_at_any_event_resumes_to_the_bit(preset, tmp_path):
+    samples, validation = disc_slices(4), disc_slices(2, "other")
+    whole = tiny_network()
+    list(train(whole, samples, config=preset, validation=validation))
+    for stop_after in (1, 6, 11):
+        checkpoint = tmp_path / f"{stop_after}.safetensors"
+        events = train(
+            tiny_network(),
+            samples,
+            config=preset,
+            validation=validation,
+            checkpoint=checkpoint,
+            checkpoint_seconds=0,
+        )
+        for _ in range(stop_after):
+            next(events)
+        events.close()
+        resumed = tiny_network(seed=99)
+        list(train(resumed, samples, config=preset, validation=validation, checkpoint=checkpoint))
+        expected = tiny_network(seed=99) if not checkpoint.exists() else whole
+        if stop_after > 5:
+            assert same(weights_of(resumed), weights_of(expected))
+
+
+KILLED = """
+    import sys
+    from pathlib import Path
+    sys.path[:0] = {path!r}
+    import torch
+    torch.set_num_threads(1)
+    from test_training import FAST, tiny_network, train
+    from slices import disc_slices
+    events = train(tiny_network(), disc_slices(4), config=FAST, checkpoint=Path({checkpoint!r}),
+                   checkpoint_seconds=0)
+    for count, event in enumerate(events):
+        print(count, flush=True)
+"""
+
+
+def test_a_training_killed_in_mid_epoch_resumes_to_the_bit(tmp_path):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        whole = tiny_network()
+        list(train(whole, disc_slices(4), config=FAST))
+        checkpoint = tmp_path / "state.safetensors"
+        here = Path(__file__).parent
+        code = textwrap.dedent(KILLED).format(
+            path=[str(here), str(here.parent)], checkpoint=str(checkpoint)
+        )
+        child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        for line in child.stdout:
+            if int(line) == 7:  # in the middle of the second epoch
+                os.kill(child.pid, signal.SIGKILL)
+                break
+        child.wait()
+        child.stdout.close()
+        resumed = tiny_network(seed=3)
+        events = list(train(resumed, disc_slices(4), config=FAST, checkpoint=checkpoint))
+    finally:
+        torch.set_num_threads(threads)
+    assert any(isinstance(event, Note) and "Resumed after epoch" in event.text for event in events)
+    assert same(weights_of(resumed), weights_of(whole))
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path):
+    checkpoint = tmp_path / "state.safetensors"
+    list(train(tiny_network(), disc_slices(4), config=FAST, checkpoint=checkpoint))
+    with pytest.raises(TrainingError, match="other data or settings"):
+        list(train(tiny_network(), disc_slices(5), config=FAST, checkpoint=checkpoint))
+
+
+def test_a_damaged_checkpoint_is_refused_by_name(tmp_path):
+    checkpoint = tmp_path / "state.safetensors"
+    checkpoint.write_bytes(b"not a checkpoint")
+    with pytest.raises(TrainingError, match=r"state\.safetensors is damaged"):
+        list(train(tiny_network(), disc_slices(4), config=FAST, checkpoint=checkpoint))
+
+
+def test_a_cancel_is_noticed_before_the_next_batch():
+    cancel = CancelToken()
+    events = train(tiny_network(), disc_slices(4), config=FAST, cancel=cancel)
+    next(events)
+    cancel.cancel()
+    with pytest.raises(Cancelled):
+        next(events)
+
+
+def test_training_stops_when_it_no_longer_improves():
+    config = replace(FAST, epochs=50, steps_per_epoch=1, learning_rate=1e-7, patience=2)
+    events = list(train(tiny_network(), disc_slices(2), config=config, validation=disc_slices(2)))
+    assert events[-1].reason == "no longer improving"
+    assert sum(isinstance(event, EpochFinished) for event in events) < 50
+
+
+def test_training_stops_when_the_time_is_up():
+    config = replace(FAST, epochs=10_000, max_seconds=0.3)
+    assert list(train(tiny_network(), disc_slices(2), config=config))[-1].reason == "time is up"
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_diverging_training_stops_and_says_what_to_do():
+    config = replace(FAST, learning_rate=1e30, schedule="constant", epochs=50)
+    with pytest.raises(TrainingError, match="smaller learning rate"):
+        list(train(tiny_network(), disc_slices(2), config=config))
+
+
+def test_nothing_to_learn_from_is_refused():
+    with pytest.raises(TrainingError, match="annotate at least one slice"):
+        list(train(tiny_network(), [], config=FAST))
+
+
+class ForgetfulGpu(nn.Module):
+    """Runs out of memory, as a GPU does, for more than one image at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(1, 3, 3, padding=1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if len(images) > 1:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return self.layer(images)
+
+
+def test_a_full_gpu_halves_the_batch_and_says_so():
+    config = replace(FAST, batch_size=4, augmentation=None)
+    events = list(train(ForgetfulGpu(), disc_slices(4), config=config))
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert any("memory is full; going on with 1 slices at a time" in note for note in notes)
+    assert isinstance(events[-1], TrainingFinished)
+
+
+def test_a_split_batch_gives_the_gradient_of_the_whole():
+    networks = [nn.Conv2d(1, 3, 3, padding=1) for _ in range(2)]
+    gpu = ForgetfulGpu()
+    gpu.layer.load_state_dict(networks[0].state_dict())
+    config = replace(FAST, batch_size=4, augmentation=None, learning_rate=1e-3)
+    list(train(networks[0], disc_slices(4), config=config))
+    list(train(gpu, disc_slices(4), config=config))
+    difference = (networks[0].weight - gpu.layer.weight).abs().max()
+    assert difference < 1e-5
+
+
+def test_any_other_error_of_the_network_passes_through():
+    class Broken(ForgetfulGpu):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("shapes do not fit")
+
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        list(train(Broken(), disc_slices(2), config=FAST))
+
+
+def test_frozen_statistics_stay_and_the_weights_learn():
+    network = tiny_network()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    list(train(network, disc_slices(4), config=replace(FAST, freeze_statistics=True)))
+    after = network.state_dict()
+    statistics = [name for name in before if "running" in name]
+    assert statistics
+    assert all(torch.equal(before[name], after[name]) for name in statistics)
+    assert not torch.equal(before["head.weight"], after["head.weight"])
+
+
+def test_an_encoder_rate_of_zero_leaves_the_contracting_path_alone():
+    network = tiny_network()
+    before = [parameter.clone() for parameter in network.encoder_parameters()]
+    list(train(network, disc_slices(4), config=replace(FAST, encoder_rate=0.0, weight_decay=0)))
+    assert same(before, list(network.encoder_parameters()))
+
+
+def test_the_paper_preset_is_the_papers_recipe():
+    config = training_preset("paper")
+    assert (config.batch_size, config.learning_rate, config.epochs) == (5, 0.001, 400)
+    assert config.augmentation is None
+    assert config.loss == LossConfig(name="feedback", beta=3.0, min_weight=0.01)
+
+
+@pytest.mark.parametrize("settings", [{"epochs": 0}, {"learning_rate": float("nan")}])
+def test_settings_without_sense_are_refused(settings):
+    with pytest.raises(InputError):
+        replace(FAST, **settings)
+
+
+def test_bfloat16_training_stays_close_to_float32():
+    scores = []
+    for precision in ("float32", "bfloat16"):
+        config = replace(FAST, epochs=6, learning_rate=1e-2, precision=precision)
+        events = list(
+            train(tiny_network(), disc_slices(8), config=config, validation=disc_slices(4, "b"))
+        )
+        scores.append(events[-1].best_score)
+    assert abs(scores[0] - scores[1]) < 0.1
