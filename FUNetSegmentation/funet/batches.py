@@ -59,7 +59,7 @@ class BatchSource:
     def _indices(self, step: int, rng: np.random.Generator) -> list[int]:
         count = len(self._samples)
         if self._weights is not None:
-            return rng.choice(count, self._batch_size, p=self._weights).tolist()
+            return [int(i) for i in rng.choice(count, self._batch_size, p=self._weights)]
         # The samples form an endless row of permutations, of which every step takes its part.
         first = step * self._batch_size
         positions = range(first, first + self._batch_size)

@@ -97,7 +97,7 @@ class Checkpoint:
                 f"The checkpoint {self._path} belongs to a training with other data or settings; "
                 "delete it to start again."
             )
-        parts: dict[str, dict[str, Tensor]] = {part: {} for part in _WEIGHTS}
+        parts: dict[str, Any] = {part: {} for part in _WEIGHTS}
         slots: dict[int, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
             part, name = key.split("/", 1)
@@ -106,8 +106,8 @@ class Checkpoint:
                 slots.setdefault(int(index), {})[slot] = tensor
             else:
                 parts[part][name] = tensor
-        optimiser = {"state": slots, "param_groups": json.loads(metadata["groups"])}
-        return TrainingState(**parts, optimiser=optimiser, **json.loads(metadata["numbers"]))
+        parts["optimiser"] = {"state": slots, "param_groups": json.loads(metadata["groups"])}
+        return TrainingState(**parts, **json.loads(metadata["numbers"]))
 
 
 def fingerprint(

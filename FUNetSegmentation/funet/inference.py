@@ -17,7 +17,7 @@ from .models import Model
 from .networks import UNet, fold_batch_norm
 from .preprocessing import PreparedVolume, prepare_volume, resample_slices
 from .progress import CancelToken, ProgressCallback, ProgressReporter
-from .runtime import Precision, Runtime, choose_device, inference_runtime, is_out_of_memory
+from .runtime import Precision, Runtime, choose_device, inference_runtime, is_out_of_memory, place
 from .volumes import LabelMap, Volume
 
 # Pixels computed together: about what keeps two cores busy, and what a small GPU holds.
@@ -70,9 +70,7 @@ class Predictor:
         self._batch_size = batch_size
         self._device, self._notes = choose_device(device)
         network = copy.deepcopy(model.network).eval()
-        self._network: UNet = fold_batch_norm(network).to(
-            self._device, memory_format=torch.channels_last
-        )
+        self._network: UNet = place(fold_batch_norm(network), self._device)
         self._runtime: Runtime | None = None
 
     def predict(

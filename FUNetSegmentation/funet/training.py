@@ -20,7 +20,7 @@ from .losses import build_loss
 from .networks import UNet
 from .presets import TrainingConfig
 from .progress import CancelToken
-from .runtime import Runtime, choose_device, is_out_of_memory, training_runtime
+from .runtime import Runtime, choose_device, is_out_of_memory, place, training_runtime
 from .samples import SliceSample
 from .validation import SliceScore, score_slices
 
@@ -92,7 +92,7 @@ class _Trainer:
         )
         self._steps = config.steps_per_epoch or self._batches.steps_per_pass
         device, self._device_notes = choose_device(config.device)
-        self._network = network.to(device, memory_format=torch.channels_last)
+        self._network = place(network, device)
         self._loss = loss.to(device)
         self._optimiser = _optimiser(network, config)
         self._average = (
@@ -250,7 +250,7 @@ class _Trainer:
     def _result_state(self) -> dict[str, Tensor]:
         if self._average is not None:
             return self._average.state
-        return self._network.state_dict()
+        return dict(self._network.state_dict())
 
     def _reason_to_stop(self) -> str | None:
         config = self._config
