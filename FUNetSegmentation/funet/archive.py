@@ -22,6 +22,8 @@ from .strict_json import shown
 _NAMES = (MANIFEST_NAME, WEIGHTS_NAME, SAMPLES_NAME)
 _CHUNK = 2**20
 _DIRECTORY_LIMIT = 4096
+# Numbers that were learned hardly compress; only what is made to fill a disk shrinks this much.
+_MOST_COMPRESSION = 100
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 # What zipfile raises on files that are no archives, or archives of a kind that we never write.
 _UNREADABLE = (
@@ -187,6 +189,8 @@ def _copy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, limit:
     too_large = ModelError(f"{entry.filename} is larger than the {limit} bytes it may have.")
     if entry.file_size > limit:
         raise too_large
+    if entry.file_size > MAX_MANIFEST_BYTES + _MOST_COMPRESSION * entry.compress_size:
+        raise ModelError(f"{entry.filename} is compressed too strongly to be what it should be.")
     written = 0
     with archive.open(entry) as source, (folder / entry.filename).open("wb") as target:
         while chunk := source.read(_CHUNK):

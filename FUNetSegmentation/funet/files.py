@@ -77,7 +77,7 @@ def require_writable(folder: Path) -> None:
     probe = _temporary_sibling(existing / "probe")
     try:
         os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another process may have cleared it as a leftover
     except OSError as error:
         raise write_error(error, existing) from error
 

@@ -20,6 +20,7 @@ _CHUNK = 2**16
 _GZIP_MAGIC = b"\x1f\x8b"
 _ANY_ZLIB_FORMAT = 47
 _LONGEST_HEADER = 2**20
+_NIFTI_HEADER_BYTES = 348  # of version 1; ITK does not read version 2
 _DATA_FIELD = re.compile(r"^(?:data ?file:|ElementDataFile *=)\s*(.+?)\s*$", re.I | re.M)
 _COMPRESSED_FIELD = re.compile(r"^(?:encoding: *gz|CompressedData *= *True)", re.I | re.M)
 
@@ -51,6 +52,8 @@ def _damaged(path: Path) -> InputError:
 
 @dataclass(frozen=True)
 class _NiftiHeader:
+    """What matters here: voxels along each dimension, bits per voxel, mm, first byte of voxels."""
+
     dimensions: tuple[int, ...]
     bits: int
     spacing: tuple[float, ...]
@@ -83,24 +86,16 @@ def _nifti_pair(path: Path) -> tuple[Path, Path]:
 
 
 def _read_nifti_header(path: Path) -> _NiftiHeader | None:
-    start = _content_start(path, 540)
+    start = _content_start(path, _NIFTI_HEADER_BYTES)
+    if len(start) < _NIFTI_HEADER_BYTES:
+        return None
     for order in "<>":
-        if len(start) >= 348 and struct.unpack_from(f"{order}i", start)[0] == 348:
-            sizes = struct.unpack_from(f"{order}8h", start, 40)
+        if struct.unpack_from(f"{order}i", start)[0] == _NIFTI_HEADER_BYTES:
+            count, *sizes = struct.unpack_from(f"{order}8h", start, 40)
             (bits,) = struct.unpack_from(f"{order}h", start, 72)
-            spacing = struct.unpack_from(f"{order}8f", start, 76)
+            _, *spacing = struct.unpack_from(f"{order}8f", start, 76)
             (offset,) = struct.unpack_from(f"{order}f", start, 108)
-        elif len(start) >= 540 and struct.unpack_from(f"{order}i", start)[0] == 540:
-            sizes = struct.unpack_from(f"{order}8q", start, 16)
-            (bits,) = struct.unpack_from(f"{order}h", start, 14)
-            spacing = struct.unpack_from(f"{order}8d", start, 104)
-            (offset,) = struct.unpack_from(f"{order}q", start, 168)
-        else:
-            continue
-        count = sizes[0]
-        if not 1 <= count <= 7 or min(sizes[1 : count + 1]) < 1:
-            raise _damaged(path)
-        return _NiftiHeader(sizes[1 : count + 1], bits, spacing[1 : min(count, 3) + 1], offset)
+            return _NiftiHeader(tuple(sizes[:count]), bits, tuple(spacing[: min(count, 3)]), offset)
     return None
 
 

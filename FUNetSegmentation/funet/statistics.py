@@ -75,6 +75,15 @@ def paired_test(first: Sequence[float], second: Sequence[float]) -> PairedTest:
     )
 
 
+def require_scipy() -> None:
+    """Check that tests can be done, before the work that they are to judge.
+
+    Raises:
+        FunetError: if SciPy is missing.
+    """
+    _import_scipy_stats()
+
+
 def _t_test(differences: NDArray[np.float64]) -> float:
     if differences.size < 2:
         return math.nan

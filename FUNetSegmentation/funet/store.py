@@ -248,6 +248,20 @@ class ModelStore:
             line.append(parent)
         return tuple(line)
 
+    def root_of(self, model: Model) -> Model:
+        """Return the version that a model descends from, as far as its line is in the store.
+
+        A model that is not in the store, or has no parent there, is its own root.
+
+        Raises:
+            ModelError: if the root is damaged.
+        """
+        digests = {own.id: own.weights for own in self.list()}
+        if digests.get(model.manifest.id) != model.manifest.weights:
+            return model
+        root = self.lineage(model.manifest.id)[-1]
+        return model if root.id == model.manifest.id else self.load(root.id)
+
     def rename(self, model_id: str, name: str) -> Manifest:
         """Change the name that people see; the id stays.
 

@@ -264,7 +264,7 @@ def resample_label_map(label_map: LabelMap, geometry: Geometry) -> LabelMap:
 
 
 def _to_itk(label_map: LabelMap) -> sitk.Image:
-    image = sitk.GetImageFromArray(np.ascontiguousarray(label_map.array))
+    image = sitk.GetImageFromArray(label_map.array)
     _set_geometry(image, label_map.geometry)
     return image
 

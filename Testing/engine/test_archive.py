@@ -195,6 +195,11 @@ def with_zip_bomb(files: dict[str, bytes]) -> list[tuple[Any, bytes]]:
     return [(MANIFEST, files[MANIFEST]), (WEIGHTS, bytes(2**26))]
 
 
+def with_announced_zip_bomb(files: dict[str, bytes]) -> list[tuple[Any, bytes]]:
+    manifest = json.loads(files[MANIFEST]) | {"weights_bytes": 2**26}
+    return [(MANIFEST, json.dumps(manifest).encode()), (WEIGHTS, bytes(2**26))]
+
+
 def with_bad_hash(files: dict[str, bytes]) -> list[tuple[Any, bytes]]:
     return [(MANIFEST, files[MANIFEST]), (WEIGHTS, files[WEIGHTS][:-1] + b"\1")]
 
@@ -228,6 +233,7 @@ def with_traversing_id(files: dict[str, bytes]) -> list[tuple[Any, bytes]]:
         (in_a_folder, "tiny/"),
         (with_large_manifest, "larger"),
         (with_zip_bomb, "larger"),
+        (with_announced_zip_bomb, "too strongly"),
         (with_bad_hash, "SHA-256"),
         (with_unannounced_samples, SAMPLES),
         (with_missing_samples, SAMPLES),

@@ -112,7 +112,7 @@ def test_noise_in_a_direction_of_45_degrees_does_not_change_the_axes():
     half = math.sqrt(0.5)
     found = set()
     for noise in (-1e-9, 0, 1e-9):
-        direction = (1, 0, 0, 0, half + noise, -half, 0, half, half - noise)
+        direction = (1, 0, 0, 0, half + noise, -half, 0, half, half + noise)
         found.add(replace(axial_grid(), direction=direction).voxel_axes())
     assert found == {(0, 1, 2)}
 
@@ -137,6 +137,9 @@ def test_grids_match_within_a_tolerance_at_their_corners():
     # Too little for the spacing or direction alone to show, enough at the far corner.
     assert not grid.matches(replace(grid, spacing=(grid.spacing[0] * 1.0002, *grid.spacing[1:])))
     assert not grid.matches(oblique_grid(30.02))
+    long = axial_grid((2, 3, 500), (1, 1, 1))
+    assert not long.matches(replace(long, spacing=(1.00001, 1, 1)))
+    assert long.matches(replace(long, spacing=(1, 1, 1.00001)))
     assert not grid.matches(axial_grid())
     assert not grid.matches(axial_grid((14, 11, 17)))
 

@@ -120,6 +120,12 @@ def test_slices_are_scaled_to_0_and_1_one_by_one_as_in_the_paper():
         np.testing.assert_allclose(found[index], expected, atol=1e-6)
 
 
+def test_extreme_but_finite_volumes_stay_finite():
+    array = np.where(np.random.default_rng(0).random((4, 9, 9)) < 0.9, 3.3e38, -3.3e38)
+    array += np.linspace(0, 1e37, array.size).reshape(array.shape)  # no two the same
+    assert np.isfinite(prepare_volume(volume_of(array), KEEP).slices).all()
+
+
 def test_extreme_but_finite_slices_stay_finite():
     array = noise((2, 4, 4))
     array[0, 0, 0], array[0, 1, 1] = 3.4e38, -3.4e38
@@ -294,9 +300,12 @@ def test_images_of_the_right_size_are_returned_as_they_are():
 
 
 def test_shrinking_averages_instead_of_picking_pixels():
-    stripes = torch.tensor([0.0, 1.0]).repeat(32).expand(1, 1, 64, 64)
-    found = resample_slices(stripes, (16, 16))
-    assert float((found - 0.5).abs()[..., 1:-1].max()) < 0.05
+    for at in range(5, 10):
+        point = torch.zeros(1, 1, 15, 15)
+        point[..., at, at] = 25
+        found = resample_slices(point, (3, 3))
+        assert found.sum() == pytest.approx(1, abs=0.15)
+        assert found.argmax() == 4  # the middle
 
 
 def test_resampling_keeps_the_field_of_view():

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from funet.doubt import expected_errors
 from funet.errors import InputError
-from funet.review import worklist
+from funet.geometry import SliceOrder
+from funet.review import slice_positions, worklist
+
+from phantoms import all_storages, axial_grid, oblique_grid
 
 
 def test_the_most_doubtful_slice_comes_first():
@@ -49,3 +53,27 @@ def test_certain_slices_have_no_doubt():
     probabilities = torch.zeros(1, 3, 4, 4)
     probabilities[:, 1] = 1
     assert expected_errors(probabilities).tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("slice_axis", "world", "sign"), [("axial", 2, 1), ("coronal", 1, -1), ("sagittal", 0, -1)]
+)
+def test_positions_of_slices_are_those_of_the_patient_however_the_image_is_stored(
+    slice_axis, world, sign
+):
+    """In RAS millimetres, as 3D Slicer shows them."""
+    for grid in all_storages(axial_grid()):
+        axis = SliceOrder.from_geometry(grid, slice_axis).axis
+        for index, position in enumerate(slice_positions(grid, slice_axis)):
+            voxel = [0, 0, 0]
+            voxel[axis] = index
+            expected = sign * (grid.affine @ [*reversed(voxel), 1])[world]
+            assert position == pytest.approx(expected)
+
+
+def test_the_position_of_an_oblique_slice_is_that_of_its_centre():
+    grid = oblique_grid()
+    positions = slice_positions(grid, "axial")
+    middle = [(count - 1) / 2 for count in reversed(grid.shape)]
+    assert np.mean(positions) == pytest.approx((grid.affine @ [*middle, 1])[2])
+    assert np.allclose(np.diff(positions), positions[1] - positions[0])

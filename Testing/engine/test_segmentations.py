@@ -297,6 +297,9 @@ def test_the_later_segment_wins_whatever_its_layer():
         labels, _, overlap = flatten_layers(layers, stored(*pairs))
         assert labels.ravel().tolist() == [winner]
         assert overlap == 1
+    layers = np.array([[2, 1]], np.uint8).reshape(1, 1, 1, 2)
+    labels, _, _ = flatten_layers(layers, stored((0, 1), (1, 1), (0, 2)))
+    assert labels.ravel().tolist() == [3]
 
 
 def test_negative_and_foreign_values_are_background():
