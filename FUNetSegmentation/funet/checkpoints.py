@@ -118,10 +118,14 @@ def fingerprint(
     validation: Sequence[SliceSample],
     weights: Sequence[float] | None,
 ) -> str:
-    """Return a hash of all that decides what a training comes to."""
+    """Return a hash of all that decides what a training comes to.
+
+    Where it runs and how long it may take do not count: a training may go on elsewhere.
+    """
     tensors = [(name, *tensor.shape) for name, tensor in network.state_dict().items()]
     drawn = None if weights is None else list(weights)
-    settings = [asdict(config), tensors, repr(loss), drawn]
+    recipe = {k: v for k, v in asdict(config).items() if k not in ("device", "max_seconds")}
+    settings = [recipe, tensors, repr(loss), drawn]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     digest.update(torch.__version__.encode())
     for group in (samples, validation):

@@ -15,7 +15,7 @@ from .doubt import expected_errors
 from .errors import InputError
 from .models import Model
 from .networks import UNet, fold_batch_norm
-from .preprocessing import PreparedVolume, prepare_volume, resample_slices
+from .preprocessing import PreparedVolume, prepare_volume, resample_slices, restore_stack
 from .progress import CancelToken, ProgressCallback, ProgressReporter
 from .runtime import Precision, Runtime, choose_device, inference_runtime, is_out_of_memory, place
 from .volumes import LabelMap, Volume
@@ -106,7 +106,7 @@ class Predictor:
         order = prepared.order
         by_volume_index = [order.stack_index(index) for index in range(len(doubt))]
         label_map = LabelMap(
-            array=np.ascontiguousarray(order.from_stack(stack)),
+            array=restore_stack(stack, prepared),
             geometry=volume.geometry,
             segments=self.manifest.segments,
         )
@@ -166,7 +166,7 @@ class Predictor:
     def _use_less_memory(self, batch: int, notes: list[str]) -> int:
         if batch > 1:
             torch.cuda.empty_cache()
-            notes.append(f"The GPU's memory is full; going on with {batch // 2} slices at a time.")
+            notes.append(f"The memory is full; going on with {batch // 2} slices at a time.")
             return batch // 2
         if self._device.type == "cpu":
             raise InputError("The memory does not hold a single slice of this volume; crop it.")

@@ -164,5 +164,8 @@ def _seconds(work: Callable[[Runtime], Tensor], runtime: Runtime, repetitions: i
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the error says that the device's memory ran out, and nothing else."""
-    return isinstance(error, torch.cuda.OutOfMemoryError)
+    """Whether the error says that the memory of the device ran out, and nothing else."""
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        return True
+    # On the CPU, PyTorch has no error type of its own for this.
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator: " in str(error)

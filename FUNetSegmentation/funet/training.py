@@ -146,7 +146,7 @@ class _Trainer:
             self._seconds += time.monotonic() - began
             if self._parts != before:
                 size = math.ceil(config.batch_size / self._parts)
-                yield Note(f"The GPU's memory is full; going on with {size} slices at a time.")
+                yield Note(f"The memory is full; going on with {size} slices at a time.")
             yield StepFinished(
                 epoch=self._epoch + 1,
                 epochs=config.epochs,
@@ -230,7 +230,7 @@ class _Trainer:
     def _split_batch(self, error: RuntimeError) -> None:
         if self._parts >= self._config.batch_size:
             raise TrainingError(
-                "The GPU's memory does not hold a single slice; use a smaller crop or the CPU."
+                "The memory does not hold a single slice; use a smaller crop or another device."
             ) from error
         self._optimiser.zero_grad(set_to_none=True)
         torch.cuda.empty_cache()

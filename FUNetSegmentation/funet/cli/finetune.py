@@ -1,0 +1,144 @@
+"""``funet finetune``: a better version of a model from corrected slices."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from ..progress import CancelToken
+from .arguments import (
+    add_cases,
+    add_device,
+    add_model,
+    in_range,
+    load_model,
+    open_store,
+    read_cases,
+    typed_command,
+)
+from .console import ALL_DONE, Console
+
+if TYPE_CHECKING:
+    from ..learning import ModelRetrained
+    from ..manifest import Manifest
+
+HELP = "teach a model from corrected slices"
+DESCRIPTION = """\
+Teach a model from slices that you corrected or found right. Some of them are held out to compare
+the new version with the old one; it is kept only where it is better. The model that you name is
+left as it is: the new version gets an id of its own, such as midbrain-t1.v2.
+
+example:
+  funet finetune --model midbrain-t1 --case brain.nii.gz corrected.seg.nrrd 40,44,52-54
+
+A version keeps the corrected slices of all rounds, so name only those that are new. Every round
+starts from the first version of the model and learns all of them again, and repeats what that
+version keeps of its own training.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's own arguments."""
+    add_model(parser)
+    add_cases(parser)
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="write the new version into this new folder instead of adding it to your models",
+    )
+    parser.add_argument(
+        "--steps", type=in_range(int, 1, 100_000), help="batches to learn (default: 60)"
+    )
+    parser.add_argument(
+        "--seed", type=in_range(int, 0, 2**31), default=0, help="same seed, same result"
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=in_range(float, 1, 1e7),
+        metavar="SECONDS",
+        help="stop learning after this time",
+    )
+    add_device(parser)
+
+
+def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) -> int:
+    """Retrain the model, add the new version where it is better, and return the exit code."""
+    from ..finetuning import FineTuneConfig
+    from ..gathering import gather_cases
+    from ..learning import fine_tune_model
+    from ..structures import match_structures
+    from .learning_events import follow
+
+    _require_place(arguments)
+    current = load_model(arguments)
+    segments = current.manifest.segments
+    cases = read_cases(arguments, console)
+    gathered = gather_cases(
+        cases, current.manifest.preprocessing, on_progress=console.progress, cancel=cancel
+    )
+    config = FineTuneConfig(
+        max_seconds=arguments.time_limit, seed=arguments.seed, device=arguments.device
+    )
+    events = fine_tune_model(
+        current,
+        match_structures(gathered, segments, current.manifest.id),
+        root=open_store(arguments).root_of(current),
+        config=replace(config, steps=arguments.steps or config.steps),
+        cancel=cancel,
+        command=typed_command(arguments.words),
+    )
+    retrained = follow(events, segments, console)
+    _show(retrained, _published(retrained, arguments), console)
+    return ALL_DONE
+
+
+def _require_place(arguments: argparse.Namespace) -> None:
+    """Refuse a result that could not be written before the work starts."""
+    from ..files import require_writable
+
+    output: Path | None = arguments.output
+    if output is None:
+        open_store(arguments).require_writable()
+    elif output.exists():
+        raise InputError(f"{output} exists already; choose another folder or delete it first.")
+    else:
+        require_writable(output.parent)
+
+
+def _published(retrained: ModelRetrained, arguments: argparse.Namespace) -> Manifest | None:
+    from ..models import save_model
+
+    model = retrained.model
+    if not retrained.finished.kept:
+        return None
+    if arguments.output is not None:
+        return save_model(arguments.output, model.manifest, model.network, retrained.samples)
+    return open_store(arguments).publish(model.manifest, model.network, retrained.samples)
+
+
+def _show(retrained: ModelRetrained, published: Manifest | None, console: Console) -> None:
+    finished, segments = retrained.finished, retrained.model.manifest.segments
+    names = [segment.name for segment in segments]
+    lines = [finished.reason]
+    before, after = (
+        None if dice is None else dict(zip(names, dice, strict=True))
+        for dice in (finished.dice_before, finished.dice_after)
+    )
+    if before and after:
+        lines += [f"  {name}: Dice {before[name]:.3f} → {after[name]:.3f}" for name in names]
+    if published is not None:
+        lines.append(f"The new version is {published.id}.")
+    console.result(
+        "\n".join(lines),
+        model=None if published is None else published.id,
+        kept=finished.kept,
+        reason=finished.reason,
+        dice_before=before,
+        dice_after=after,
+        learned=finished.learned,
+        held_out=finished.held_out,
+    )

@@ -1,0 +1,210 @@
+"""What the jobs do: the engine, fed with arrays and plain arguments and reporting as it goes.
+
+This module loads PyTorch, so it is imported by the first job that needs it. Volumes and labels are
+arrays (K, J, I) in the job's folder, with their geometry in the arguments:
+
+    {"name": "brain", "shape": [K, J, I], "spacing": [mm, ...], "origin": [...], "direction": [...]}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import WorkerError
+from ..events import EpochFinished, Note, StepFinished
+from ..finetuning import FineTuneConfig
+from ..geometry import Geometry
+from ..inference import Predictor
+from ..learning import ModelPlan, ModelRetrained, ModelTrained, fine_tune_model, train_model
+from ..preprocessing import Preprocessing
+from ..presets import training_preset
+from ..progress import Progress
+from ..samples import SliceSample, samples_from_volume
+from ..segmentations import Code, LabelMap, Segment
+from ..segmenting import segment_files
+from ..store import ModelStore
+from ..structures import Structures
+from ..volumes import Volume
+from .arrays import put_array, take_array
+from .context import JobContext
+
+
+class WarmPredictor:
+    """Keeps the last model ready between jobs, so that a second click does not load it again."""
+
+    def __init__(self) -> None:
+        self._key: tuple[str, str] | None = None
+        self._predictor: Predictor | None = None
+
+    def get(self, arguments: Mapping[str, Any]) -> Predictor:
+        """Return the predictor for ``arguments["model"]`` on ``arguments["device"]``."""
+        model = _store(arguments).load(str(arguments["model"]))
+        device = str(arguments.get("device", "auto"))
+        key = (model.manifest.weights_sha256, device)
+        if self._predictor is None or key != self._key:
+            self._predictor, self._key = Predictor(model, device=device), key
+        return self._predictor
+
+
+def segment(
+    arguments: Mapping[str, Any], context: JobContext, warm: WarmPredictor
+) -> dict[str, Any]:
+    """Segment the array ``volume``; the result holds the array ``labels`` and the doubt."""
+    predictor = warm.get(arguments)
+    prediction = predictor.predict(
+        _volume(arguments["volume"], context, "volume"),
+        on_progress=context.progress,
+        cancel=context.cancel,
+    )
+    return {
+        "model": predictor.manifest.id,
+        "labels": put_array(context.folder, prediction.label_map.array),
+        "segments": [asdict(segment) for segment in prediction.label_map.segments],
+        "doubt": prediction.doubt.tolist(),
+        "slice_axis": prediction.slice_axis,
+        "notes": list(prediction.notes),
+    }
+
+
+def segment_many(
+    arguments: Mapping[str, Any], context: JobContext, warm: WarmPredictor
+) -> dict[str, Any]:
+    """Segment files into a folder; a metric event tells of each file as it is done."""
+    outcomes = []
+    for outcome in segment_files(
+        [Path(path) for path in arguments["paths"]],
+        warm.get(arguments),
+        Path(arguments["output"]),
+        suffix=str(arguments.get("suffix", "nii.gz")),
+        resume=bool(arguments.get("resume", True)),
+        on_progress=context.progress,
+        cancel=context.cancel,
+    ):
+        outcomes.append(
+            {
+                "input": str(outcome.input),
+                "output": None if outcome.output is None else str(outcome.output),
+                "status": outcome.status,
+                "message": outcome.message,
+                "seconds": outcome.seconds,
+            }
+        )
+        context.metric(**outcomes[-1])
+    return {"outcomes": outcomes}
+
+
+def train(arguments: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
+    """Train a new model from annotated arrays and publish it in the store."""
+    preprocessing = Preprocessing.from_dict(arguments.get("preprocessing", {}))
+    segments = tuple(_segment(fields) for fields in arguments["segments"])
+    plan = ModelPlan(
+        name=str(arguments["name"]),
+        network="funet",
+        preprocessing=preprocessing,
+        config=replace(training_preset("practice"), **arguments.get("options", {})),
+    )
+    samples = _samples(arguments, preprocessing, context)
+    events = train_model(Structures(segments, samples), plan, cancel=context.cancel)
+    trained = _last(events, context, ModelTrained)
+    manifest = _store(arguments).publish(
+        trained.model.manifest, trained.model.network, trained.samples
+    )
+    return {"model": manifest.id, "name": manifest.name}
+
+
+def fine_tune(arguments: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
+    """Retrain a model on corrected slices; the new version is published only if it is kept."""
+    store = _store(arguments)
+    current = store.load(str(arguments["model"]))
+    samples = _samples(arguments, current.manifest.preprocessing, context)
+    config = FineTuneConfig(**arguments.get("options", {}))
+    events = fine_tune_model(
+        current,
+        Structures(current.manifest.segments, samples),
+        root=store.root_of(current),
+        config=config,
+        cancel=context.cancel,
+    )
+    retrained = _last(events, context, ModelRetrained)
+    finished = retrained.finished
+    model = current.manifest
+    if finished.kept:
+        model = store.publish(retrained.model.manifest, retrained.model.network, retrained.samples)
+    return {
+        "model": model.id,
+        "kept": finished.kept,
+        "reason": finished.reason,
+        "dice_before": finished.dice_before,
+        "dice_after": finished.dice_after,
+        "learned": finished.learned,
+        "held_out": finished.held_out,
+    }
+
+
+def _last(events: Iterator[object], context: JobContext, kind: type[Any]) -> Any:
+    """Pass the events of a training on, and return its result."""
+    event: object = None
+    for event in events:
+        if isinstance(event, Note):
+            context.log(event.text)
+        elif isinstance(event, StepFinished):
+            context.progress(Progress(event.fraction, "Learning", event.seconds_left))
+            context.metric(step=event.fraction, loss=event.loss)
+        elif isinstance(event, EpochFinished):
+            context.metric(
+                epoch=event.epoch,
+                training_loss=event.training_loss,
+                validation_loss=event.validation_loss,
+                validation_dice=event.validation_dice,
+            )
+    if not isinstance(event, kind):
+        raise WorkerError("The training ended without a result; run it again.")
+    return event
+
+
+def _store(arguments: Mapping[str, Any]) -> ModelStore:
+    folder = arguments.get("store")
+    return ModelStore(user_folder=Path(folder) if folder else None)
+
+
+def _samples(
+    arguments: Mapping[str, Any], preprocessing: Preprocessing, context: JobContext
+) -> tuple[SliceSample, ...]:
+    """Read the cases: arrays ``volume-0``, ``labels-0``, ``volume-1`` and so on."""
+    samples: list[SliceSample] = []
+    for number, case in enumerate(arguments["cases"]):
+        volume = _volume(case["volume"], context, f"volume-{number}")
+        labels = take_array(context.folder, f"labels-{number}")
+        samples += samples_from_volume(
+            volume,
+            LabelMap(labels, volume.geometry),
+            preprocessing,
+            annotated=case.get("slices", "labelled"),
+            subject=case.get("subject"),
+        )
+        context.cancel.raise_if_cancelled()
+    return tuple(samples)
+
+
+def _segment(fields: Mapping[str, Any]) -> Segment:
+    code = fields.get("terminology")
+    return Segment(
+        value=int(fields["value"]),
+        name=str(fields["name"]),
+        color=tuple(fields["color"]),
+        terminology=Code(**code) if code else None,
+    )
+
+
+def _volume(description: Mapping[str, Any], context: JobContext, array: str) -> Volume:
+    geometry = Geometry(
+        shape=tuple(description["shape"]),
+        spacing=tuple(description["spacing"]),
+        origin=tuple(description["origin"]),
+        direction=tuple(description["direction"]),
+    )
+    voxels = take_array(context.folder, array).astype("float32", copy=False)
+    return Volume(voxels, geometry, str(description["name"]))

@@ -1,0 +1,196 @@
+"""The engine's jobs in a real child process, on arrays: segment, train, retrain, many files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_models import tiny_manifest, tiny_network
+from worker_tools import TEST_ENVIRONMENT, pump_until, seconds_to_end
+
+from funet.errors import InputError, ModelError
+from funet.geometry import Geometry
+from funet.inference import Predictor
+from funet.models import Model
+from funet.preprocessing import Preprocessing
+from funet.store import ModelStore
+from funet.volumes import LabelMap, read_label_map, write_label_map
+from funet.worker.client import WorkerClient
+from funet.worker.handle import JobState
+from funet.worker.transport import SubprocessTransport
+
+from phantoms import SEGMENTS, axial_grid, phantom_labels, phantom_volume
+
+GRID = axial_grid()
+OPTIONS = {"epochs": 2, "steps_per_epoch": 3, "batch_size": 2, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerClient]:
+    transport = SubprocessTransport(environment=TEST_ENVIRONMENT)
+    with WorkerClient(transport, temporary=tmp_path_factory.mktemp("worker")) as client:
+        yield client
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ModelStore:
+    store = ModelStore(tmp_path / "models")
+    store.publish(tiny_manifest(preprocessing=Preprocessing()), tiny_network())
+    return store
+
+
+def described(grid: Geometry, name: str = "phantom") -> dict[str, object]:
+    return {
+        "name": name,
+        "shape": grid.shape,
+        "spacing": grid.spacing,
+        "origin": grid.origin,
+        "direction": grid.direction,
+    }
+
+
+def arguments(store: ModelStore, **more: object) -> dict[str, object]:
+    return {"store": str(store.user_folder), "model": "tiny", "device": "cpu"} | more
+
+
+def two_structures() -> np.ndarray:
+    labels = phantom_labels(GRID).array
+    return np.where(labels == 3, 0, labels).astype(np.uint8)
+
+
+def case(number: int, **more: object) -> tuple[dict[str, object], dict[str, np.ndarray]]:
+    arrays = {
+        f"volume-{number}": phantom_volume(GRID).array,
+        f"labels-{number}": two_structures(),
+    }
+    return {"volume": described(GRID, f"phantom {number}")} | more, arrays
+
+
+def test_a_volume_is_segmented_as_in_this_process(client, store):
+    volume = phantom_volume(GRID)
+    progress = []
+    handle = client.submit(
+        "segment",
+        arguments(store, volume=described(GRID)),
+        arrays={"volume": volume.array},
+        on_progress=progress.append,
+    )
+    result = client.wait(handle, 60)
+    expected = Predictor(store.load("tiny"), device="cpu").predict(volume)
+    np.testing.assert_array_equal(handle.take_array(result["labels"]), expected.label_map.array)
+    np.testing.assert_allclose(result["doubt"], expected.doubt, rtol=1e-2)
+    assert result["segments"][0]["terminology"]["value"] == "61962009"
+    assert progress[-1].fraction == 1
+
+
+def test_an_unknown_model_is_the_same_error_as_in_this_process(client, store):
+    handle = client.submit(
+        "segment",
+        arguments(store, model="missing", volume=described(GRID)),
+        arrays={"volume": phantom_volume(GRID).array},
+    )
+    with pytest.raises(ModelError, match="There is no model"):
+        client.wait(handle, 60)
+
+
+def test_corrected_slices_become_a_new_version_that_keeps_them(client, store):
+    first, arrays = case(0, slices=[3, 5])
+    metrics = []
+    handle = client.submit(
+        "fine_tune",
+        arguments(store, cases=[first], options={"steps": 4, "device": "cpu"}),
+        arrays=arrays,
+        on_metric=metrics.append,
+    )
+    result = client.wait(handle, 120)
+    assert result["kept"]
+    assert result["model"] == "tiny.v2"
+    assert "too few" in result["reason"]
+    assert store.active("tiny").parent == "tiny"
+    assert {"loss", "step"} <= set(metrics[0])
+
+
+def test_a_new_model_is_trained_from_a_few_drawn_slices(client, store):
+    (first, arrays), (second, more) = case(0, slices=[3, 4, 5]), case(1, slices="labelled")
+    segments = [
+        {
+            "value": segment.value,
+            "name": segment.name,
+            "color": segment.color,
+            "terminology": None,
+        }
+        for segment in SEGMENTS[:2]
+    ]
+    handle = client.submit(
+        "train",
+        {
+            "store": str(store.user_folder),
+            "name": "Boxes drawn by hand",
+            "segments": segments,
+            "cases": [first, second],
+            "options": OPTIONS,
+        },
+        arrays=arrays | more,
+    )
+    result = client.wait(handle, 120)
+    model = store.load(result["model"])
+    assert [segment.name for segment in model.manifest.segments] == [
+        "Midbrain",
+        "Substantia nigra",
+    ]
+    assert model.manifest.training["subjects"]["phantom 0"] == 3
+
+
+def test_labels_that_the_model_does_not_know_are_refused_and_nothing_is_published(client, store):
+    first, arrays = case(0, slices=[2])
+    arrays["labels-0"] = phantom_labels(GRID).array
+    handle = client.submit("fine_tune", arguments(store, cases=[first]), arrays=arrays)
+    with pytest.raises(InputError, match="value 3"):
+        client.wait(handle, 60)
+    assert [manifest.id for manifest in store.list() if manifest.family == "tiny"] == ["tiny"]
+
+
+def test_a_retraining_can_be_cancelled_within_two_seconds(client, store):
+    first, arrays = case(0, slices=[3, 5])
+    metrics = []
+    handle = client.submit(
+        "fine_tune",
+        arguments(store, cases=[first], options={"steps": 100_000, "device": "cpu"}),
+        arrays=arrays,
+        on_metric=metrics.append,
+    )
+    pump_until(client, lambda: bool(metrics), 60)
+    handle.cancel()
+    assert seconds_to_end(client, handle) < 2
+    assert handle.state is JobState.CANCELLED
+    assert store.active("tiny").id == "tiny"
+
+
+def test_many_files_are_segmented_and_one_bad_one_does_not_stop_the_rest(client, store, tmp_path):
+    volume = phantom_volume(GRID)
+    good = tmp_path / "good é.nrrd"
+    write_label_map(good, LabelMap((volume.array > 1).astype(np.uint8), GRID))
+    bad = tmp_path / "bad.nii.gz"
+    bad.write_text("this is not an image")
+    handle = client.submit(
+        "segment_files",
+        arguments(store, paths=[str(bad), str(good)], output=str(tmp_path / "out")),
+    )
+    outcomes = client.wait(handle, 60)["outcomes"]
+    assert [outcome["status"] for outcome in outcomes] == ["failed", "done"]
+    assert "bad.nii.gz" in outcomes[0]["message"]
+    assert read_label_map(outcomes[1]["output"]).geometry.matches(GRID)
+
+
+def test_the_model_stays_warm_between_two_jobs(store):
+    from funet.worker.tasks import WarmPredictor
+
+    warm = WarmPredictor()
+    first = warm.get(arguments(store))
+    assert warm.get(arguments(store)) is first
+    store.publish(
+        Model(store.load("tiny").manifest.child(), tiny_network(1)).manifest, tiny_network(1)
+    )
+    assert warm.get(arguments(store, model="tiny.v2")) is not first

@@ -1,0 +1,185 @@
+"""Training a shipped model from its recipe: one loop for all of them."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import platform
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import SimpleITK
+import torch
+from split import Split, read_split
+
+from funet.checkpoints import data_digest
+from funet.events import EpochFinished, Note, TrainingEvent, TrainingFinished
+from funet.inference import Predictor
+from funet.manifest import Manifest, MetricRecord, utc_now
+from funet.metrics import dice
+from funet.models import Model, save_model
+from funet.networks import build_network
+from funet.preprocessing import Preprocessing
+from funet.presets import TrainingConfig
+from funet.samples import SliceSample
+from funet.segmentations import Segment
+from funet.training import train
+from funet.volumes import read_label_map, read_volume
+
+MODELS = Path(__file__).parents[1] / "FUNetSegmentation" / "Resources" / "Models"
+
+logger = logging.getLogger("training")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that makes one shipped model.
+
+    Attributes:
+        id, name, description, licence: for the manifest.
+        split: name of the committed split by subject.
+        segments: the structures.
+        preprocessing: how volumes become slices.
+        config: settings of the training; the seed comes from the command line.
+        samples: slices of (subject, data folder, seed).
+        weight: how often a slice is drawn, relative to the others.
+        groups: names of groups of test subjects, and which subjects belong to them.
+    """
+
+    id: str
+    name: str
+    description: str
+    licence: str
+    split: str
+    segments: tuple[Segment, ...]
+    preprocessing: Preprocessing
+    config: TrainingConfig
+    samples: Callable[[str, Path, int], Sequence[SliceSample]]
+    weight: Callable[[SliceSample], float]
+    groups: Mapping[str, Callable[[str], bool]]
+
+
+def run(recipe: Recipe) -> int:
+    """Train, measure on subjects never seen, and write the model's folder."""
+    arguments = _options(recipe)
+    began = time.monotonic()
+    split = read_split(recipe.split).first(arguments.subjects)
+    training, validation = (
+        [s for subject in part for s in recipe.samples(subject, arguments.data, arguments.seed)]
+        for part in (split.train, split.validation)
+    )
+    logger.info("%d slices to train, %d to validate", len(training), len(validation))
+    config = replace(recipe.config, seed=arguments.seed, epochs=arguments.epochs)
+    torch.manual_seed(arguments.seed)
+    network = build_network("funet", in_channels=1, num_classes=1 + len(recipe.segments))
+    arguments.checkpoint.mkdir(parents=True, exist_ok=True)
+    finished = _follow(
+        train(
+            network,
+            training,
+            config=config,
+            validation=[sample for sample in validation if sample.shows_structure],
+            weights=[recipe.weight(sample) for sample in training],
+            checkpoint=arguments.checkpoint / f"{recipe.id}.safetensors",
+        )
+    )
+    manifest = Manifest(
+        id=recipe.id,
+        family=recipe.id,
+        name=recipe.name,
+        description=recipe.description,
+        segments=recipe.segments,
+        preprocessing=recipe.preprocessing,
+        network=network.config,
+        loss=config.loss,
+        created=utc_now(),
+        licence=recipe.licence,
+        training=_provenance(recipe, training, config, finished)
+        | {"seconds": round(time.monotonic() - began), "threads": arguments.threads},
+    )
+    metrics = _measure(Model(manifest, network), arguments.data, recipe, split)
+    save_model(arguments.output / recipe.id, replace(manifest, metrics=metrics), network)
+    return 0
+
+
+def _options(recipe: Recipe) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=f"Train the shipped model {recipe.id}.")
+    parser.add_argument("--data", type=Path, required=True, help="folder with images/ and labels/")
+    parser.add_argument("--output", type=Path, default=MODELS, help="folder for the model's folder")
+    parser.add_argument("--checkpoint", type=Path, default=Path("build/training"))
+    parser.add_argument("--epochs", type=int, default=recipe.config.epochs)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--subjects", type=int, help="use only so many of each part, for a trial")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(arguments.threads)
+    return arguments
+
+
+def _follow(events: Iterable[TrainingEvent]) -> TrainingFinished:
+    for event in events:
+        if isinstance(event, Note):
+            logger.info(event.text)
+        elif isinstance(event, EpochFinished):
+            logger.info(
+                "epoch %d/%d loss %.4f validation Dice %s%s",
+                event.epoch,
+                event.epochs,
+                event.training_loss,
+                " ".join(f"{value:.3f}" for value in event.validation_dice or ()),
+                " (best)" if event.is_best else "",
+            )
+        elif isinstance(event, TrainingFinished):
+            logger.info("best epoch %d; %s", event.best_epoch, event.reason)
+            return event
+    raise AssertionError("a training ends with TrainingFinished")
+
+
+def _measure(model: Model, data: Path, recipe: Recipe, split: Split) -> tuple[MetricRecord, ...]:
+    """Return Dice of every structure on whole volumes of each group of test subjects."""
+    predictor = Predictor(model)
+    records = []
+    for group, belongs in recipe.groups.items():
+        scores: dict[str, list[float]] = {segment.name: [] for segment in recipe.segments}
+        for subject in filter(belongs, split.test):
+            prediction = predictor.predict(read_volume(data / "images" / f"{subject}.nii.gz"))
+            reference = read_label_map(data / "labels" / f"{subject}.nii.gz").array
+            for segment in recipe.segments:
+                value = dice(prediction.label_map.array, reference, segment.value)
+                scores[segment.name].append(value)
+            logger.info("%s %s", subject, {n: round(v[-1], 3) for n, v in scores.items()})
+        for name, values in scores.items():
+            if values:
+                mean, deviation = float(np.mean(values)), float(np.std(values))
+                records.append(MetricRecord(group, name, "Dice", mean, deviation, len(values)))
+                logger.info("%s: %s Dice %.4f ± %.4f", group, name, mean, deviation)
+    return tuple(records)
+
+
+def _provenance(
+    recipe: Recipe,
+    samples: Sequence[SliceSample],
+    config: TrainingConfig,
+    finished: TrainingFinished,
+) -> dict[str, object]:
+    return {
+        "command": f"python Training/train_{recipe.id.partition('-')[0]}.py "
+        f"--seed {config.seed} --epochs {config.epochs}",
+        "best_epoch": finished.best_epoch,
+        "ended": finished.reason,
+        "samples": len(samples),
+        "subjects": sorted({sample.subject for sample in samples}),
+        "data_sha256": data_digest(samples),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "SimpleITK": SimpleITK.__version__,
+            "safetensors": safetensors.__version__,
+        },
+    }

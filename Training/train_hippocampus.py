@@ -1,0 +1,76 @@
+"""Trains the shipped model ``hippocampus-t1``: anterior and posterior hippocampus on T1 MRI.
+
+The data folder holds ``images/`` and ``labels/`` of the Medical Segmentation Decathlon, Task04
+(Antonelli et al., Nature Communications 2022; CC BY-SA 4.0), drawn by experts (1 anterior,
+2 posterior). The images are crops around the hippocampus, and so must be those to be segmented.
+
+    python Training/train_hippocampus.py --data ../shared/data/hippocampus
+
+A killed run goes on where it was when the same command is given again.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from recipe import Recipe, run
+
+from funet.augmentation import Augmentation
+from funet.losses import LossConfig
+from funet.preprocessing import Preprocessing
+from funet.presets import TrainingConfig
+from funet.samples import SliceSample, samples_from_volume
+from funet.segmentations import Code, Segment
+from funet.volumes import read_label_map, read_volume
+
+PREPROCESSING = Preprocessing(slice_axis="sagittal", spacing=(1.0, 1.0), intensity="volume")
+HIPPOCAMPUS = Code("SCT", "5366008", "Hippocampus")
+
+
+def samples_of(subject: str, data: Path, seed: int) -> tuple[SliceSample, ...]:
+    """Return every slice; the label maps are complete."""
+    del seed
+    volume = read_volume(data / "images" / f"{subject}.nii.gz")
+    labels = read_label_map(data / "labels" / f"{subject}.nii.gz")
+    return samples_from_volume(volume, labels, PREPROCESSING, annotated="all", subject=subject)
+
+
+def weight(sample: SliceSample) -> float:
+    """Return how often a slice is drawn: most should show the hippocampus."""
+    return 2.0 if sample.shows_structure else 1.0
+
+
+RECIPE = Recipe(
+    id="hippocampus-t1",
+    name="Hippocampus, anterior and posterior (T1 MRI)",
+    description=(
+        "Anterior and posterior hippocampus on T1-weighted MRI cropped to the region around it, "
+        "learned from expert labels. For research, not for clinical use."
+    ),
+    licence="CC BY-SA 4.0; made from Medical Segmentation Decathlon Task04 (CC BY-SA 4.0)",
+    split="hippocampus",
+    segments=(
+        Segment(1, "Anterior hippocampus", (120, 200, 90), HIPPOCAMPUS),
+        Segment(2, "Posterior hippocampus", (200, 110, 190), HIPPOCAMPUS),
+    ),
+    preprocessing=PREPROCESSING,
+    config=TrainingConfig(
+        epochs=40,
+        steps_per_epoch=100,
+        batch_size=16,
+        learning_rate=2e-3,
+        weight_decay=1e-4,
+        schedule="cosine",
+        loss=LossConfig(dice_weight=1.0),
+        augmentation=Augmentation(),
+        averaging=0.995,
+        gradient_clip=5.0,
+    ),
+    samples=samples_of,
+    weight=weight,
+    groups={"subjects never seen (Decathlon Task04)": bool},  # all of them
+)
+
+if __name__ == "__main__":
+    sys.exit(run(RECIPE))
