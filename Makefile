@@ -7,6 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# Threads that wait should sleep: they share the cores with whatever else runs.
+export OMP_WAIT_POLICY := PASSIVE
+
 .PHONY: demo test lint figures clean
 
 demo: $(READY)

@@ -19,24 +19,24 @@ import torch
 from picture import draw_steps
 from template import TISSUES, brain_template, tissue_reference
 
-from funet.augmentation import Augmentation
-from funet.events import StepFinished
-from funet.finetuning import FineTuneConfig, FineTuningFinished, fine_tune
-from funet.inference import Prediction, Predictor
+from funet.annotations.samples import SliceSample, samples_from_volume
+from funet.evaluation.metrics import dice
+from funet.evaluation.tables import Table
+from funet.images.preprocessing import Preprocessing
+from funet.images.segmentations import LabelMap
+from funet.images.volumes import Volume, write_label_map
 from funet.losses import LossConfig
-from funet.manifest import Manifest
-from funet.metrics import dice
-from funet.models import Model
+from funet.models.manifest import Manifest
+from funet.models.model import Model
+from funet.models.store import ModelStore
 from funet.networks import build_network
-from funet.preprocessing import Preprocessing
-from funet.presets import TrainingConfig
-from funet.review import worklist
-from funet.samples import SliceSample, samples_from_volume
-from funet.segmentations import LabelMap
-from funet.store import ModelStore
-from funet.tables import Table
-from funet.training import train
-from funet.volumes import Volume, write_label_map
+from funet.prediction.inference import Prediction, Predictor
+from funet.prediction.review import worklist
+from funet.training.augmentation import Augmentation
+from funet.training.events import StepFinished
+from funet.training.finetuning import FineTuneConfig, FineTuningFinished, fine_tune
+from funet.training.loop import train
+from funet.training.presets import TrainingConfig
 
 ANNOTATED = (45, 80, 115)  # the three axial slices that a reader draws
 CORRECTIONS = 2
@@ -55,11 +55,11 @@ TRAINING = TrainingConfig(
 RETRAINING = FineTuneConfig(steps=40, batch_size=4, crop=128)
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run both parts and say where the results are."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("build/demo"))
-    output: Path = parser.parse_args().output
+    output: Path = parser.parse_args(argv).output
     output.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     volume = brain_template()
@@ -86,9 +86,8 @@ def teach_tissues(volume: Volume, output: Path) -> None:
     """Teach grey and white matter from three slices, correct two more, and retrain."""
     reference = tissue_reference(volume)
     drawn = samples_from_volume(volume, reference, PREPROCESSING, annotated=ANNOTATED)
-    say(
-        f"2. Teaching {' and '.join(tissue.name for tissue in TISSUES)} from the {len(drawn)} slices {list(ANNOTATED)}"
-    )
+    names = " and ".join(tissue.name for tissue in TISSUES)
+    say(f"2. Teaching {names} from the {len(drawn)} slices {list(ANNOTATED)}")
     first = train_first(drawn)
     before = Predictor(first).predict(volume)
 

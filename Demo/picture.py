@@ -11,11 +11,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
+from template import TISSUES
 
-from funet.inference import Prediction
-from funet.preprocessing import Preprocessing, prepare_labels, prepare_volume
-from funet.segmentations import LabelMap
-from funet.volumes import Volume
+from funet.images.preprocessing import Preprocessing, prepare_labels, prepare_volume
+from funet.images.segmentations import LabelMap
+from funet.images.volumes import Volume
+from funet.prediction.inference import Prediction
+
+_WRONG = (0.0, 0.85, 1.0)
 
 
 def draw_steps(
@@ -39,44 +42,56 @@ def draw_steps(
     """
     view = Preprocessing(slice_axis="axial", spacing=(1.0, 1.0))
     prepared = prepare_volume(volume, view)
-    maps = [
-        prepare_labels(label_map.array, volume.geometry, view)
+    first, truth, result = (
+        prepare_labels(label_map, volume.geometry, view)
         for label_map in (before.label_map, reference, after.label_map)
-    ]
-    figure = Figure(figsize=(9.2, 2.9 * len(slices) + 0.6), layout="constrained")
+    )
+    window = _bounding_box(truth.any(0))
+    figure = Figure(figsize=(10.4, 3.35 * len(slices) + 0.5), layout="constrained")
     figure.set_facecolor("black")
     panels = figure.subplots(len(slices), 4, squeeze=False)
     for row, index in zip(panels, slices, strict=True):
-        place = prepared.order.stack_index(index)
-        annotated = index not in never
-        image = prepared.slices[place]
-        _show(row[0], image, None, reference)
-        row[0].set_ylabel(f"slice {index}", color="white")
-        for panel, labels in zip(row[1:], maps, strict=True):
-            _show(panel, image, labels[place], reference)
-        row[2].set_title("correction" if annotated else "reference (never shown)", color="white")
-        row[1].set_title("prediction from 3 slices", color="white")
-        row[3].set_title("after retraining", color="white")
-        row[0].set_title("image", color="white")
-    patches = [Patch(color=_rgb(s.color), label=s.name) for s in reference.segments]
+        place = (prepared.order.stack_index(index), *window)
+        image, correct = prepared.slices[place], truth[place]
+        middle = "never annotated: reference" if index in never else "correction"
+        _show(row[0], image, f"slice {index}")
+        _show(row[1], image, "from 3 slices", first[place], correct)
+        _show(row[2], image, middle, correct, correct)
+        _show(row[3], image, "after retraining", result[place], correct)
+    colors = [(s.name, _rgb(s.color)) for s in TISSUES] + [("Wrong label", _WRONG)]
     figure.legend(
-        handles=patches, loc="outside lower center", ncols=2, frameon=False, labelcolor="white"
+        handles=[Patch(color=color, label=name) for name, color in colors],
+        loc="outside lower center",
+        ncols=len(colors),
+        frameon=False,
+        labelcolor="white",
     )
     FigureCanvasAgg(figure).print_png(str(path))
 
 
 def _show(
-    panel: Axes, image: NDArray[np.float32], labels: NDArray[np.uint8] | None, of: LabelMap
+    panel: Axes,
+    image: NDArray[np.float32],
+    title: str,
+    labels: NDArray[np.uint8] | None = None,
+    correct: NDArray[np.uint8] | None = None,
 ) -> None:
     panel.imshow(image, cmap="gray", vmin=-1.5, vmax=1.8)
-    if labels is not None:
+    if labels is not None and correct is not None:
         overlay = np.zeros((*labels.shape, 4))
-        for segment in of.segments:
-            overlay[labels == segment.value] = (*_rgb(segment.color), 0.55)
+        for segment in TISSUES:
+            overlay[labels == segment.value] = (*_rgb(segment.color), 0.5)
+        wrong = labels != correct
+        overlay[wrong] = (*_WRONG, 1.0)
         panel.imshow(overlay, interpolation="nearest")
-    panel.set_xticks([])
-    panel.set_yticks([])
-    panel.set_frame_on(False)
+        title += f", {int(wrong.sum())} wrong" if wrong.any() else ""
+    panel.set_title(title, color="white", fontsize=11)
+    panel.set_axis_off()
+
+
+def _bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    return slice(rows[0] - 3, rows[-1] + 4), slice(columns[0] - 3, columns[-1] + 4)
 
 
 def _rgb(color: tuple[int, int, int]) -> tuple[float, float, float]:

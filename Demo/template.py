@@ -6,8 +6,8 @@ from importlib.resources import as_file, files
 
 import numpy as np
 
-from funet.segmentations import Code, LabelMap, Segment
-from funet.volumes import Volume, read_volume
+from funet.images.segmentations import Code, LabelMap, Segment
+from funet.images.volumes import Volume, read_volume
 
 TISSUES = (
     Segment(1, "Grey matter", (216, 101, 79), Code("SCT", "389081007", "Gray Matter")),

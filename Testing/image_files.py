@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from funet.geometry import Geometry
+from funet.images.geometry import Geometry
 
 from phantoms import axial_grid, phantom_volume
 

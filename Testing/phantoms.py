@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from funet.geometry import Geometry
-from funet.segmentations import Code, LabelMap, Segment
-from funet.volumes import Volume
+from funet.images.geometry import Geometry
+from funet.images.segmentations import Code, LabelMap, Segment
+from funet.images.volumes import Volume
 
 # Boxes in LPS mm: ((from, to) towards left, posterior, superior). The ends lie between the voxels
 # of the grids below, so that rounding decides nothing.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from funet.samples import SliceSample
+from funet.annotations.samples import SliceSample
 
 
 def disc_slice(

@@ -9,9 +9,9 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from funet.geometry import Geometry
-from funet.segmentations import LabelMap, Segment
-from funet.volumes import Volume, write_label_map
+from funet.images.geometry import Geometry
+from funet.images.segmentations import LabelMap, Segment
+from funet.images.volumes import Volume, write_label_map
 
 from phantoms import axial_grid, phantom_labels, phantom_volume
 

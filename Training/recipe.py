@@ -16,19 +16,19 @@ import SimpleITK
 import torch
 from split import Split, read_split
 
-from funet.checkpoints import data_digest
-from funet.events import EpochFinished, Note, TrainingEvent, TrainingFinished
-from funet.inference import Predictor
-from funet.manifest import Manifest, MetricRecord, utc_now
-from funet.metrics import dice
-from funet.models import Model, save_model
+from funet.annotations.samples import SliceSample
+from funet.evaluation.metrics import dice
+from funet.images.preprocessing import Preprocessing
+from funet.images.segmentations import Segment
+from funet.images.volumes import read_label_map, read_volume
+from funet.models.manifest import Manifest, MetricRecord, utc_now
+from funet.models.model import Model, save_model
 from funet.networks import build_network
-from funet.preprocessing import Preprocessing
-from funet.presets import TrainingConfig
-from funet.samples import SliceSample
-from funet.segmentations import Segment
-from funet.training import train
-from funet.volumes import read_label_map, read_volume
+from funet.prediction.inference import Predictor
+from funet.training.checkpoints import data_digest
+from funet.training.events import EpochFinished, Note, TrainingEvent, TrainingFinished
+from funet.training.loop import train
+from funet.training.presets import TrainingConfig
 
 MODELS = Path(__file__).parents[1] / "FUNetSegmentation" / "Resources" / "Models"
 
@@ -63,9 +63,14 @@ class Recipe:
     groups: Mapping[str, Callable[[str], bool]]
 
 
-def run(recipe: Recipe) -> int:
-    """Train, measure on subjects never seen, and write the model's folder."""
-    arguments = _options(recipe)
+def run(recipe: Recipe, argv: Sequence[str] | None = None) -> int:
+    """Train, measure on subjects never seen, and write the model's folder.
+
+    Args:
+        recipe: what to train.
+        argv: the command line; that of the process if ``None``.
+    """
+    arguments = _options(recipe, argv)
     began = time.monotonic()
     split = read_split(recipe.split).first(arguments.subjects)
     training, validation = (
@@ -106,7 +111,7 @@ def run(recipe: Recipe) -> int:
     return 0
 
 
-def _options(recipe: Recipe) -> argparse.Namespace:
+def _options(recipe: Recipe, argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=f"Train the shipped model {recipe.id}.")
     parser.add_argument("--data", type=Path, required=True, help="folder with images/ and labels/")
     parser.add_argument("--output", type=Path, default=MODELS, help="folder for the model's folder")
@@ -115,7 +120,7 @@ def _options(recipe: Recipe) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--subjects", type=int, help="use only so many of each part, for a trial")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(arguments.threads)
     return arguments

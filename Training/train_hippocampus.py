@@ -16,13 +16,13 @@ from pathlib import Path
 
 from recipe import Recipe, run
 
-from funet.augmentation import Augmentation
+from funet.annotations.samples import SliceSample, samples_from_volume
+from funet.images.preprocessing import Preprocessing
+from funet.images.segmentations import Code, Segment
+from funet.images.volumes import read_label_map, read_volume
 from funet.losses import LossConfig
-from funet.preprocessing import Preprocessing
-from funet.presets import TrainingConfig
-from funet.samples import SliceSample, samples_from_volume
-from funet.segmentations import Code, Segment
-from funet.volumes import read_label_map, read_volume
+from funet.training.augmentation import Augmentation
+from funet.training.presets import TrainingConfig
 
 PREPROCESSING = Preprocessing(slice_axis="sagittal", spacing=(1.0, 1.0), intensity="volume")
 HIPPOCAMPUS = Code("SCT", "5366008", "Hippocampus")

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 from recipe import Recipe, run
 
-from funet.augmentation import Augmentation
+from funet.annotations.samples import SliceSample, samples_from_volume
+from funet.images.preprocessing import Preprocessing
+from funet.images.segmentations import Code, Segment
+from funet.images.volumes import read_label_map, read_volume
 from funet.losses import LossConfig
-from funet.preprocessing import Preprocessing
-from funet.presets import TrainingConfig
-from funet.samples import SliceSample, samples_from_volume
-from funet.segmentations import Code, Segment
-from funet.volumes import read_label_map, read_volume
+from funet.training.augmentation import Augmentation
+from funet.training.presets import TrainingConfig
 
 PREPROCESSING = Preprocessing(slice_axis="axial", spacing=(0.9, 0.9), intensity="volume")
 MARGIN = 6  # slices above and below the midbrain that are all used

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from statistics import median
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -18,9 +15,8 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Network = TypeVar("Network", bound=nn.Module)
 DEVICES = ("auto", "cpu", "cuda")
 
-# The half-precision path is taken only where it clearly pays and hardly ever changes a label.
-_MINIMUM_SPEEDUP = 1.2
-_MINIMUM_AGREEMENT = 0.9995
+# Share of pixels whose label must not change for half precision to be taken.
+_LEAST_AGREEMENT = 0.9995
 
 _DTYPES = {
     "float32": torch.float32,
@@ -90,13 +86,15 @@ def place(network: Network, device: torch.device) -> Network:
     return network.to(**options)
 
 
+@torch.inference_mode()
 def inference_runtime(
     network: nn.Module, device: torch.device, precision: Precision, example: Tensor
 ) -> Runtime:
-    """Return the runtime for inference; ``"auto"`` times both precisions on one slice.
+    """Return the runtime for inference.
 
-    bfloat16 is several times faster on processors that have it in hardware and up to 90 times
-    slower on others (pytorch#118499), and no flag says reliably which, so it is measured.
+    ``"auto"`` takes the half type that the hardware has, if it hardly changes a label of the
+    example. Like for training, no clock decides: the same volume gives the same labels, however
+    busy the machine is.
 
     Args:
         network: in evaluation mode, on ``device``.
@@ -106,26 +104,23 @@ def inference_runtime(
     """
     if precision != "auto":
         return Runtime(device, _DTYPES[precision])
-    exact = Runtime(device)
-    fast = Runtime(device, torch.float16 if device.type == "cuda" else torch.bfloat16)
-
-    @torch.inference_mode()
-    def labels(runtime: Runtime) -> Tensor:
-        with runtime.autocast():
-            logits: Tensor = network(example)
-        return logits.argmax(1)
-
-    agreement = (labels(exact) == labels(fast)).float().mean().item()
-    if agreement < _MINIMUM_AGREEMENT:
+    exact, fast = Runtime(device), training_runtime(device, "auto")
+    if fast == exact:
         return exact
-    return _faster(exact, fast, labels)
+    labels = []
+    for runtime in (exact, fast):
+        with runtime.autocast():
+            labels.append(network(example).argmax(1))
+    agreement = (labels[0] == labels[1]).float().mean().item()
+    return fast if agreement >= _LEAST_AGREEMENT else exact
 
 
 def training_runtime(device: torch.device, precision: Precision) -> Runtime:
     """Return the runtime for training.
 
-    ``"auto"`` follows the hardware alone, not a measurement: the same seed must give the same
-    weights, however busy the machine is.
+    ``"auto"`` follows the hardware alone: bfloat16 is up to 90 times slower on processors that
+    lack it (pytorch#118499), but a measurement would let the same seed give other weights when
+    the machine is busy.
 
     Args:
         device: where to compute.
@@ -143,24 +138,6 @@ def _cpu_has_bfloat16() -> bool:
     # PyTorch has no public name for this yet; where it lacks the private one, float32 is safe.
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name, bool)() for name in names)
-
-
-def _faster(exact: Runtime, fast: Runtime, work: Callable[[Runtime], Tensor]) -> Runtime:
-    # One slow first run rules the half type out without paying for its repetitions.
-    seconds = {runtime: _seconds(work, runtime, 1) for runtime in (exact, fast, exact, fast)}
-    if seconds[fast] > 3 * seconds[exact]:
-        return exact
-    exact_time, fast_time = _seconds(work, exact, 3), _seconds(work, fast, 3)
-    return fast if exact_time > _MINIMUM_SPEEDUP * fast_time else exact
-
-
-def _seconds(work: Callable[[Runtime], Tensor], runtime: Runtime, repetitions: int) -> float:
-    times = []
-    for _ in range(repetitions):
-        began = time.perf_counter()
-        work(runtime).flatten()[0].item()  # waits for the device
-        times.append(time.perf_counter() - began)
-    return median(times)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

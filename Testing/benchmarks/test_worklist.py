@@ -14,15 +14,15 @@ from matplotlib.image import imread
 from studies import MODEL_SEGMENTS, subject_volume, two_structures, write_study
 from worklist import Slices, corrections_needed, dice_curve, measure, seen_first
 
+from funet.annotations.samples import samples_from_volume
+from funet.images.preprocessing import Preprocessing
+from funet.images.segmentations import LabelMap
 from funet.losses import LossConfig
-from funet.manifest import Manifest
-from funet.models import save_model
+from funet.models.manifest import Manifest
+from funet.models.model import save_model
 from funet.networks import build_network
-from funet.preprocessing import Preprocessing
-from funet.presets import TrainingConfig
-from funet.samples import samples_from_volume
-from funet.segmentations import LabelMap
-from funet.training import train
+from funet.training.loop import train
+from funet.training.presets import TrainingConfig
 
 # One row of four pixels in each of four slices, by hand.
 REFERENCE = np.array([[[0, 1, 1, 0]], [[0, 1, 1, 1]], [[0, 0, 1, 1]], [[0, 0, 0, 0]]], np.uint8)
@@ -131,7 +131,7 @@ def test_the_benchmark_runs_from_a_model_to_its_report(model_folder, tmp_path):
     options = ["--model", str(model_folder), "--data", str(data), "--draws", "5"]
     output = tmp_path / "results"
     assert benchmark.main([*options, "--subjects", str(split), "--output", str(output)]) == 0
-    record = json.loads((output / "worklist_boxes.json").read_text())
+    record = json.loads((output / "worklist_boxes.json").read_text(encoding="utf-8"))
     assert [one["subject"] for one in record["subjects"]] == ["sub-00", "sub-02"]
     for one in record["subjects"]:
         assert 0 < one["base_dice"] < 1
@@ -139,7 +139,7 @@ def test_the_benchmark_runs_from_a_model_to_its_report(model_folder, tmp_path):
         for needed in one["corrections"].values():
             assert 1 <= needed["by true errors"] <= needed["random"] <= one["slices"]
     assert {"command", "date", "seconds", "seed", "versions", "machine"} <= record.keys()
-    report = (output / "worklist_boxes.md").read_text()
+    report = (output / "worklist_boxes.md").read_text(encoding="utf-8")
     assert "## Does doubt find the errors?" in report
     assert "| by expected errors |" in report
     assert imread(output / "worklist_boxes.png").std() > 0
@@ -149,5 +149,5 @@ def test_subjects_may_be_named(model_folder, tmp_path):
     data = write_study(tmp_path / "data", 2)
     options = ["--model", str(model_folder), "--data", str(data), "--draws", "2"]
     assert benchmark.main([*options, "--subjects", "sub-01", "--output", str(tmp_path / "r")]) == 0
-    record = json.loads((tmp_path / "r" / "worklist_boxes.json").read_text())
+    record = json.loads((tmp_path / "r" / "worklist_boxes.json").read_text(encoding="utf-8"))
     assert [one["subject"] for one in record["subjects"]] == ["sub-01"]

@@ -34,12 +34,12 @@ from scipy.stats import spearmanr
 from worklist_report import SubjectResult, write_report
 
 from funet.files import atomic_file
-from funet.inference import Prediction, Predictor
-from funet.manifest import utc_now
+from funet.images.volumes import LabelMap, read_label_map, read_volume
+from funet.models.manifest import utc_now
+from funet.models.store import ModelStore
+from funet.prediction.inference import Prediction, Predictor
+from funet.prediction.review import worklist
 from funet.provenance import machine, versions
-from funet.review import worklist
-from funet.store import ModelStore
-from funet.volumes import LabelMap, read_label_map, read_volume
 
 ROOT = Path(__file__).resolve().parents[2]
 # Pixels added to both sides of a fraction, so that an empty slice has an expected Dice near 1.
@@ -138,7 +138,7 @@ DOUBTS: Mapping[str, Callable[[Slices], Floats]] = {
     "1 - expected Dice": expected_dice_loss,
     "predicted area": lambda slices: slices.area,
 }
-USED = "expected errors"  # by funet.doubt, so by the worklist of the product
+USED = "expected errors"  # by funet.prediction.doubt, so by the worklist of the product
 
 
 def rank_correlation(doubt: Floats, errors: Floats) -> float:

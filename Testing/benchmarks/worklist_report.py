@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from funet.evaluation.statistics import paired_test
+from funet.evaluation.tables import Table, format_mean, format_p
 from funet.files import atomic_file
-from funet.statistics import paired_test
-from funet.tables import Table, format_mean, format_p
 
 _RANDOM = "random"
 _STYLES = {

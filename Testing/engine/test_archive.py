@@ -23,10 +23,10 @@ from tiny_models import (
     tiny_samples,
 )
 
-from funet.archive import export_model, import_model
 from funet.errors import FunetError, ModelError
-from funet.models import load_samples_of, save_model
-from funet.store import ModelStore
+from funet.models.archive import export_model, import_model
+from funet.models.model import load_samples_of, save_model
+from funet.models.store import ModelStore
 
 MANIFEST, WEIGHTS, SAMPLES = "model.json", "weights.safetensors", "samples.safetensors"
 

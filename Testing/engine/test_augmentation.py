@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from funet.augmentation import Augmentation
-from funet.preprocessing import IGNORE_LABEL
+from funet.images.preprocessing import IGNORE_LABEL
+from funet.training.augmentation import Augmentation
 
 STILL = dict.fromkeys(
     ("rotation", "scale", "shear", "translation", "elastic", "gamma", "contrast"), 0.0

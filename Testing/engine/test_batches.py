@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from slices import disc_slice, disc_slices
 
-from funet.batches import BatchSource, common_sides, patch
-from funet.preprocessing import IGNORE_LABEL
-from funet.samples import SliceSample
+from funet.annotations.samples import SliceSample
+from funet.images.preprocessing import IGNORE_LABEL
+from funet.training.batches import BatchSource, common_sides, patch
 
 
 def source(samples, **options):

@@ -28,14 +28,14 @@ from tiny_models import same_weights
 from funet.cli import COMMANDS, arguments, build_parser, main, segment, train
 from funet.cli.console import Console
 from funet.errors import Cancelled, InputError
-from funet.geometry import SLICE_AXES
+from funet.images.geometry import SLICE_AXES
+from funet.images.volumes import read_label_map, read_volume
 from funet.losses import LossConfig
-from funet.models import load_model, load_samples_of
+from funet.models.model import load_model, load_samples_of
 from funet.networks import build_network
-from funet.presets import PRESETS
 from funet.progress import CancelToken, Progress
 from funet.runtime import DEVICES, Precision
-from funet.volumes import read_label_map, read_volume
+from funet.training.presets import PRESETS
 
 # help and usage
 
@@ -203,7 +203,7 @@ def test_review_ranks_the_slices(
     words = ["review", "--model", boxes_model, image(study, 1), "--top", 3, "--csv", table]
     assert shell(*words) == 0
     assert len(shell.out.splitlines()) == 2 + 3
-    rows = list(csv.DictReader(table.read_text().splitlines()))
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
     assert len(rows) == subject_grid(1).shape[0]
     doubts = [float(row["doubt"]) for row in rows]
     assert doubts == sorted(doubts, reverse=True)

@@ -15,7 +15,7 @@ from studies import (
     content,
 )
 
-from funet.models import load_model
+from funet.models.model import load_model
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ import torch
 from slices import disc_slice, disc_slices
 from torch import nn
 
+from funet.annotations.samples import SliceSample
 from funet.comparison.experiment import Plan, dice_per_slice, run_plan
 from funet.comparison.runs import ImageScore, Run, read_run, write_run
 from funet.comparison.splits import slices_with_every_structure, split_slices
@@ -20,9 +21,8 @@ from funet.comparison.systems import FocalLoss, System, parse_system
 from funet.errors import Cancelled, InputError
 from funet.losses import LossConfig, build_loss
 from funet.networks import build_network
-from funet.presets import TrainingConfig
 from funet.progress import CancelToken, Progress
-from funet.samples import SliceSample
+from funet.training.presets import TrainingConfig
 
 CONFIG = TrainingConfig(
     epochs=2, steps_per_epoch=2, batch_size=4, device="cpu", precision="float32"
@@ -224,12 +224,12 @@ def test_finished_runs_are_read_again_and_not_done_again(tmp_path):
     samples = subjects(6)
     (before,) = do(plan(tiny("a")), samples, tmp_path)
     stored = tmp_path / "a_4_0.json"
-    marked = json.loads(stored.read_text()) | {"seconds": 12345.0}
+    marked = json.loads(stored.read_text(encoding="utf-8")) | {"seconds": 12345.0}
     stored.write_text(json.dumps(marked))
     seen: list[Progress] = []
     runs = do(plan(tiny("a"), tiny("b"), seeds=(0, 1)), samples, tmp_path, on_progress=seen.append)
     assert runs[0] == replace(before, seconds=12345.0)
-    assert stored.read_text() == json.dumps(marked)
+    assert stored.read_text(encoding="utf-8") == json.dumps(marked)
     assert [(r.system, r.seed) for r in runs] == [("a", 0), ("b", 0), ("a", 1), ("b", 1)]
     assert seen[0].message == "Run 2 of 4: b, 4 images, seed 0"
     assert seen[0].fraction == pytest.approx(1 / 12)
@@ -288,7 +288,7 @@ def test_a_run_survives_its_file_to_the_bit(tmp_path):
     assert again.images[0].dice[0] == 0.25
     assert math.isnan(again.images[0].dice[1])
     assert repr(again) == repr(RUN)
-    assert "NaN" not in path.read_text()
+    assert "NaN" not in path.read_text(encoding="utf-8")
     assert read_run(tmp_path / "other.json", "key") is None
 
 
@@ -307,7 +307,7 @@ def test_a_run_survives_its_file_to_the_bit(tmp_path):
 def test_a_damaged_result_is_refused(tmp_path, old, new):
     path = tmp_path / "run.json"
     write_run(path, RUN, "key")
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new, 1))
     with pytest.raises(InputError, match=r"run\.json is damaged; delete it"):

@@ -51,21 +51,25 @@ def test_the_papers_systems_are_compared_from_end_to_end(study, tmp_path, capsys
     ]
     assert len(list((output / "runs").iterdir())) == 3
     # 4 slices to train and 2 to validate take one subject each.
-    with (output / "table.csv").open() as file:
+    with (output / "table.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(r["system"], r["structure"], r["test images"]) for r in rows] == [
         (name, structure, "16")
         for name in ("unet", "brunet", "funet")
         for structure in ("Large", "Small")
     ]
-    assert (output / "table.md").read_text().startswith("| train/test | system | Large | Small |")
+    assert (
+        (output / "table.md")
+        .read_text(encoding="utf-8")
+        .startswith("| train/test | system | Large | Small |")
+    )
 
 
 def test_the_record_says_how_to_repeat_the_comparison(study, tmp_path):
     output = tmp_path / "out"
     options = ("--systems", "unet", "--seed", "3", "--beta", "2", "--slices-per-subject", "2")
     assert compare(study, output, *NAMED, *options) == 0
-    record = json.loads((output / "settings.json").read_text())
+    record = json.loads((output / "settings.json").read_text(encoding="utf-8"))
     assert record["command"].startswith(
         "funet compare --images images --labels labels --output out"
     )

@@ -127,7 +127,7 @@ def test_all_results_are_written(tmp_path):
     assert read[".mdtests"].read_text(encoding="utf-8") == tests.to_markdown()
     with read[".csvtable"].open(encoding="utf-8") as file:
         assert [float(row["mean Dice"]) for row in csv.DictReader(file)] == [0.7, 0.35, 0.7, 0.35]
-    assert json.loads(read[".jsonsettings"].read_text()) == {"seed": 7}
+    assert json.loads(read[".jsonsettings"].read_text(encoding="utf-8")) == {"seed": 7}
 
 
 def test_the_figure_shows_every_system_in_its_colour(tmp_path: Path):

@@ -13,18 +13,18 @@ import pytest
 from numpy.typing import NDArray
 
 from funet.errors import Cancelled, InputError
-from funet.evaluation import (
+from funet.evaluation.metrics import StructureScore, surface_distances
+from funet.evaluation.scoring import (
     CaseScore,
     Evaluation,
     evaluate_pair,
     evaluate_pairs,
     pair_files,
 )
-from funet.geometry import Geometry
-from funet.metrics import StructureScore, surface_distances
+from funet.images.geometry import Geometry
+from funet.images.segmentations import LabelMap, Segment
+from funet.images.volumes import read_label_map, write_label_map
 from funet.progress import CancelToken, Progress
-from funet.segmentations import LabelMap, Segment
-from funet.volumes import read_label_map, write_label_map
 
 GRID = Geometry(
     shape=(6, 10, 12),

@@ -10,18 +10,18 @@ import pytest
 import torch
 from slices import disc_slices
 
+from funet.annotations.samples import SliceSample
 from funet.errors import Cancelled, InputError, TrainingError
-from funet.finetuning import FineTuneConfig, FineTuningFinished, fine_tune, split_held_out
+from funet.images.preprocessing import Preprocessing
+from funet.images.segmentations import Segment
 from funet.losses import LossConfig
-from funet.manifest import Manifest
-from funet.models import Model
+from funet.models.manifest import Manifest
+from funet.models.model import Model
 from funet.networks import build_network
-from funet.preprocessing import Preprocessing
-from funet.presets import TrainingConfig
 from funet.progress import CancelToken
-from funet.samples import SliceSample
-from funet.segmentations import Segment
-from funet.training import train
+from funet.training.finetuning import FineTuneConfig, FineTuningFinished, fine_tune, split_held_out
+from funet.training.loop import train
+from funet.training.presets import TrainingConfig
 
 QUICK = FineTuneConfig(steps=60, batch_size=4, learning_rate=5e-3, augmentation=None, device="cpu")
 

@@ -17,12 +17,12 @@ from studies import (
     write_subject,
 )
 
+from funet.annotations.gathering import Case, gather_cases
 from funet.errors import Cancelled, InputError
-from funet.gathering import Case, gather_cases
-from funet.geometry import Geometry
-from funet.preprocessing import Preprocessing
+from funet.images.geometry import Geometry
+from funet.images.preprocessing import Preprocessing
+from funet.images.segmentations import Segment
 from funet.progress import CancelToken, Progress
-from funet.segmentations import Segment
 
 AXIAL = Preprocessing()
 

@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 
 from funet.errors import InputError
-from funet.geometry import SLICE_AXES, Geometry, SliceOrder, are_stacked_evenly
+from funet.images.geometry import SLICE_AXES, Geometry, SliceOrder, are_stacked_evenly
 
 from phantoms import (
     all_storages,

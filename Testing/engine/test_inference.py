@@ -7,20 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from phantoms import all_storages, axial_grid, oblique_grid, phantom_labels, phantom_volume
 
+from funet.annotations.samples import samples_from_volume
 from funet.errors import Cancelled
-from funet.inference import Predictor
+from funet.images.preprocessing import Preprocessing
+from funet.images.segmentations import Segment
 from funet.losses import LossConfig
-from funet.manifest import Manifest
-from funet.models import Model
+from funet.models.manifest import Manifest
+from funet.models.model import Model
 from funet.networks import build_network
-from funet.preprocessing import Preprocessing
-from funet.presets import TrainingConfig
+from funet.prediction.inference import Predictor
 from funet.progress import CancelToken
-from funet.samples import samples_from_volume
-from funet.segmentations import Segment
-from funet.training import train
+from funet.training.loop import train
+from funet.training.presets import TrainingConfig
+
+from phantoms import all_storages, axial_grid, oblique_grid, phantom_labels, phantom_volume
 
 SEGMENTS = tuple(Segment(value, f"Box {value}", (value * 60, 0, 0)) for value in (1, 2, 3))
 

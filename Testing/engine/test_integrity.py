@@ -12,7 +12,7 @@ import pytest
 from image_files import save, save_volume
 
 from funet.errors import InputError
-from funet.volumes import IMAGE_SUFFIXES, find_images, read_label_map, read_volume
+from funet.images.volumes import IMAGE_SUFFIXES, find_images, read_label_map, read_volume
 
 from phantoms import axial_grid
 

@@ -12,19 +12,25 @@ import torch
 from slices import disc_slices
 from tiny_models import same_weights
 
-from funet.checkpoints import data_digest
+from funet.annotations.samples import SliceSample
+from funet.annotations.structures import Structures
 from funet.errors import Cancelled, InputError, ModelError
-from funet.events import EpochFinished, Note, StepFinished
-from funet.finetuning import FineTuneConfig
-from funet.learning import ModelPlan, ModelRetrained, ModelTrained, fine_tune_model, train_model
-from funet.models import Model, load_model, load_samples_of, save_model
-from funet.preprocessing import Preprocessing
-from funet.presets import TrainingConfig
+from funet.images.preprocessing import Preprocessing
+from funet.images.segmentations import Segment
+from funet.models.model import Model, load_model, load_samples_of, save_model
+from funet.models.store import ModelStore
 from funet.progress import CancelToken
-from funet.samples import SliceSample
-from funet.segmentations import Segment
-from funet.store import ModelStore
-from funet.structures import Structures
+from funet.training.checkpoints import data_digest
+from funet.training.events import EpochFinished, Note, StepFinished
+from funet.training.finetuning import FineTuneConfig
+from funet.training.learning import (
+    ModelPlan,
+    ModelRetrained,
+    ModelTrained,
+    fine_tune_model,
+    train_model,
+)
+from funet.training.presets import TrainingConfig
 
 SEGMENTS = (Segment(1, "Disc", (255, 0, 0)), Segment(2, "Core", (0, 255, 0)))
 CONFIG = TrainingConfig(

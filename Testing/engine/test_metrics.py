@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from funet.errors import FunetError, InputError
-from funet.metrics import (
+from funet.evaluation.metrics import (
     StructureScore,
     dice,
     score_structures,
@@ -25,7 +25,7 @@ from funet.metrics import (
     surface_distances,
 )
 
-ENGINE = Path(inspect.getfile(dice)).parents[1]
+ENGINE = Path(inspect.getfile(dice)).parents[2]
 SPACINGS = [(1.0, 1.0, 1.0), (3.0, 0.868, 0.868), (0.5, 1.25, 2.0)]
 PLANE_SPACINGS = [(1.0, 1.0), (0.7, 1.9)]
 
@@ -221,7 +221,7 @@ def test_ignored_voxels_belong_to_nothing(which: int) -> None:
 
 
 def test_the_ignore_label_is_the_one_of_the_training() -> None:
-    from funet.preprocessing import IGNORE_LABEL
+    from funet.images.preprocessing import IGNORE_LABEL
 
     for function in (dice, score_structures):
         assert inspect.signature(function).parameters["ignore_label"].default == IGNORE_LABEL
@@ -299,7 +299,7 @@ def test_overlap_and_volume_need_numpy_only() -> None:
         "for name in ('torch', 'scipy', 'monai', 'SimpleITK'):\n"
         "    sys.modules[name] = None\n"
         "import numpy as np\n"
-        "from funet.metrics import dice, score_structures\n"
+        "from funet.evaluation.metrics import dice, score_structures\n"
         "cube = np.ones((3, 3, 3), int)\n"
         "assert dice(cube, cube, 1) == 1.0\n"
         "score, = score_structures(cube, cube, (1, 1, 1), [1], surface=False)\n"

@@ -20,8 +20,8 @@ from tiny_models import (
 
 from funet.errors import FunetError, InputError, ModelError
 from funet.files import atomic_file, require_writable
-from funet.models import Model, load_model, load_samples_of, save_model
-from funet.weights import save_tensors
+from funet.models.model import Model, load_model, load_samples_of, save_model
+from funet.models.weights import save_tensors
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_an_interrupted_write_leaves_the_old_file_only(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write()
     assert names[0].endswith(".seg.nrrd")
-    assert path.read_text() == "old"
+    assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 

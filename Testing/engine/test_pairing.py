@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from studies import subject_grid, two_structures, write_labels, write_study
 
+from funet.annotations.pairing import ImagePair, pair_images_with_labels, subject_names
 from funet.errors import InputError
-from funet.pairing import ImagePair, pair_images_with_labels, subject_names
 
 
 def touch(folder: Path, *names: str) -> list[Path]:

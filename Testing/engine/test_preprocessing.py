@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from funet import preprocessing as module
 from funet.errors import InputError
-from funet.preprocessing import (
+from funet.images import preprocessing as module
+from funet.images.preprocessing import (
     IGNORE_LABEL,
     Preprocessing,
     prepare_labels,
@@ -20,7 +20,7 @@ from funet.preprocessing import (
     resample_slices,
     restore_stack,
 )
-from funet.volumes import Volume, read_label_map, read_volume
+from funet.images.volumes import Volume, read_label_map, read_volume
 
 from phantoms import all_storages, axial_grid, oblique_grid, phantom_labels, phantom_volume
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from slices import disc_slices
 
-import funet.replay
-from funet.replay import kept_for_replay, recall
-from funet.samples import SliceSample
+import funet.training.replay
+from funet.annotations.samples import SliceSample
+from funet.training.replay import kept_for_replay, recall
 
 
 def same(first: tuple[SliceSample, ...], second: list[SliceSample]) -> bool:
@@ -32,9 +32,9 @@ def test_where_not_all_fits_corrections_go_first_and_then_what_shows_something(
     corrections, others = disc_slices(2, "a"), disc_slices(4, "b")
     empty = [replace(s, labels=np.zeros_like(s.labels)) for s in disc_slices(3, "c")]
     size = corrections[0].labels.size
-    monkeypatch.setattr(funet.replay, "_MOST_KEPT_PIXELS", 6 * size)
+    monkeypatch.setattr(funet.training.replay, "_MOST_KEPT_PIXELS", 6 * size)
     assert same(kept_for_replay(corrections, [*empty, *others]), [*corrections, *others])
-    monkeypatch.setattr(funet.replay, "_MOST_KEPT_PIXELS", 4 * size)
+    monkeypatch.setattr(funet.training.replay, "_MOST_KEPT_PIXELS", 4 * size)
     kept = kept_for_replay(corrections, [*empty, *others])
     assert same(kept[:2], corrections)
     assert [sample.subject for sample in kept[2:]] == ["b", "b"]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from funet.doubt import expected_errors
 from funet.errors import InputError
-from funet.geometry import SliceOrder
-from funet.review import slice_positions, worklist
+from funet.images.geometry import SliceOrder
+from funet.prediction.doubt import expected_errors
+from funet.prediction.review import slice_positions, worklist
 
 from phantoms import all_storages, axial_grid, oblique_grid
 

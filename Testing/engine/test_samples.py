@@ -6,11 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from phantoms import axial_grid, phantom_labels, phantom_volume, stored_otherwise
 
-from funet.errors import InputError
-from funet.preprocessing import Preprocessing
-from funet.samples import (
+from funet.annotations.samples import (
     SliceSample,
     class_counts,
     require_every_class,
@@ -18,6 +15,10 @@ from funet.samples import (
     samples_from_volume,
     split_subjects,
 )
+from funet.errors import InputError
+from funet.images.preprocessing import Preprocessing
+
+from phantoms import axial_grid, phantom_labels, phantom_volume, stored_otherwise
 
 GRID = axial_grid()
 

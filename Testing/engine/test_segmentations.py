@@ -13,8 +13,8 @@ import vtk
 from vtk.util import numpy_support
 
 from funet.errors import InputError
-from funet.geometry import Geometry
-from funet.segmentations import (
+from funet.images.geometry import Geometry
+from funet.images.segmentations import (
     Code,
     LabelMap,
     Segment,
@@ -26,7 +26,7 @@ from funet.segmentations import (
     segmentation_header,
     stored_segments,
 )
-from funet.volumes import read_label_map, resample_label_map, write_label_map
+from funet.images.volumes import read_label_map, resample_label_map, write_label_map
 
 from phantoms import SEGMENTS, all_storages, axial_grid, oblique_grid, phantom_labels
 

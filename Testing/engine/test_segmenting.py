@@ -11,12 +11,12 @@ from studies import MODEL_SEGMENTS, content, subject_grid, subject_volume, write
 from tiny_models import tiny_manifest, tiny_network
 
 from funet.errors import Cancelled, InputError
-from funet.inference import Predictor
-from funet.models import Model
-from funet.preprocessing import Preprocessing
+from funet.images.preprocessing import Preprocessing
+from funet.images.volumes import read_label_map, read_volume
+from funet.models.model import Model
+from funet.prediction.inference import Predictor
+from funet.prediction.segmenting import FileOutcome, expand_inputs, segment_files
 from funet.progress import CancelToken, Progress
-from funet.segmenting import FileOutcome, expand_inputs, segment_files
-from funet.volumes import read_label_map, read_volume
 
 from phantoms import all_storages
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from slices import disc_slices
 
-from funet.samples import SliceSample, class_counts
-from funet.splitting import split_validation
+from funet.annotations.samples import SliceSample, class_counts
+from funet.annotations.splitting import split_validation
 
 
 def study(subjects: int, slices: int = 3) -> list[SliceSample]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from funet.errors import FunetError, InputError
-from funet.statistics import paired_test
+from funet.evaluation.statistics import paired_test
 
 # Extra hours of sleep of ten people with two drugs: Student, "The probable error of a mean", 1908.
 FIRST_DRUG = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]

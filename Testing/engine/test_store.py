@@ -15,9 +15,9 @@ from tiny_models import (
 )
 
 from funet.errors import FunetError, ModelError
-from funet.manifest import Manifest
-from funet.models import load_samples_of, save_model
-from funet.store import ModelStore, default_shipped_folder, default_user_folder
+from funet.models.manifest import Manifest
+from funet.models.model import load_samples_of, save_model
+from funet.models.store import ModelStore, default_shipped_folder, default_user_folder
 
 
 @pytest.fixture
@@ -267,7 +267,7 @@ TWO_PUBLISH = """
     import torch
     torch.set_num_threads(1)
     from tiny_models import tiny_network
-    from funet.store import ModelStore
+    from funet.models.store import ModelStore
 
     store = ModelStore(Path(sys.argv[1]), Path(sys.argv[2]))
     manifest = store.load("shipped").manifest
@@ -309,7 +309,7 @@ KILLED_AT_EVERY_STEP = """
     import torch
     torch.set_num_threads(1)
     from tiny_models import tiny_network, tiny_samples
-    from funet.store import ModelStore
+    from funet.models.store import ModelStore
 
     WRITES = os.O_WRONLY | os.O_RDWR
     CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir"}

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from studies import subject_grid, two_structures, write_labels
 
-from funet.errors import InputError
-from funet.gathering import GatheredCase
-from funet.preprocessing import IGNORE_LABEL
-from funet.samples import SliceSample
-from funet.segmentations import Code, Segment
-from funet.structures import (
+from funet.annotations.gathering import GatheredCase
+from funet.annotations.samples import SliceSample
+from funet.annotations.structures import (
     learn_structures,
     match_structures,
     parse_structures,
     require_model_labels,
 )
+from funet.errors import InputError
+from funet.images.preprocessing import IGNORE_LABEL
+from funet.images.segmentations import Code, Segment
 
 MODEL = (Segment(1, "Large", (1, 1, 1)), Segment(2, "Small", (2, 2, 2)))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from funet.errors import FunetError, InputError
-from funet.tables import Table, format_mean, format_number, format_p
+from funet.evaluation.tables import Table, format_mean, format_number, format_p
 
 
 @pytest.fixture

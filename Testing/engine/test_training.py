@@ -15,14 +15,14 @@ import torch
 from slices import disc_slices
 from torch import nn
 
-from funet.augmentation import Augmentation
 from funet.errors import Cancelled, InputError, TrainingError
-from funet.events import EpochFinished, Note, StepFinished, TrainingFinished
 from funet.losses import LossConfig
 from funet.networks import UNet, build_network
-from funet.presets import TrainingConfig, training_preset
 from funet.progress import CancelToken
-from funet.training import train
+from funet.training.augmentation import Augmentation
+from funet.training.events import EpochFinished, Note, StepFinished, TrainingFinished
+from funet.training.loop import train
+from funet.training.presets import TrainingConfig, training_preset
 
 FAST = TrainingConfig(
     epochs=3,

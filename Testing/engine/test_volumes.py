@@ -14,9 +14,9 @@ import pytest
 from image_files import empty_folder, save, save_dicom, save_volume
 
 from funet.errors import InputError
-from funet.geometry import SliceOrder
-from funet.segmentations import LabelMap
-from funet.volumes import (
+from funet.images.geometry import SliceOrder
+from funet.images.segmentations import LabelMap
+from funet.images.volumes import (
     WRITABLE_SUFFIXES,
     Volume,
     find_images,

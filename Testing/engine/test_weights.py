@@ -18,9 +18,9 @@ from tiny_models import (
     tiny_samples,
 )
 
+from funet.annotations.sample_archive import load_samples, save_samples
 from funet.errors import FunetError, ModelError
-from funet.sample_archive import load_samples, save_samples
-from funet.weights import (
+from funet.models.weights import (
     FileDigest,
     load_tensors,
     load_weights,

@@ -1,77 +1,38 @@
-"""Crashes, hangs, garbage and deaths on either side of the worker: all noticed, nothing left."""
+"""Crashes, garbage and hangs of the worker: all noticed, nothing left, and the next job works."""
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from worker_tools import (
     HERE,
-    TEST_ENVIRONMENT,
-    TEST_JOBS,
+    LIMIT_SECONDS,
     is_gone,
     open_client,
     pump_until,
     seconds_to_end,
     seconds_until,
+    started,
 )
 
 from funet.errors import WorkerError
 from funet.worker.child import LOG_BYTES
 from funet.worker.client import Patience, WorkerClient
-from funet.worker.folders import create_private_folder
-from funet.worker.handle import JobHandle, JobState
-from funet.worker.protocol import (
-    AliveEvent,
-    CancelledEvent,
-    CancelRequest,
-    Event,
-    JobRequest,
-    LogEvent,
-    ResultEvent,
-    StopRequest,
-    encode,
-    parse_event,
-)
-from funet.worker.server import EXIT_FORCED
-from funet.worker.transport import worker_environment
+from funet.worker.handle import JobState
 
-LIMIT_SECONDS = 2.0
-QUICK = Patience(cancel=0.3, terminate=0.2)
 IMPATIENT = Patience(cancel=0.3, terminate=0.2, hang=1.2)
-
-
-@pytest.fixture(scope="module")
-def shared_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerClient]:
-    with open_client(tmp_path_factory.mktemp("faults"), patience=QUICK) as client:
-        yield client
-
-
-@pytest.fixture
-def client(shared_client: WorkerClient) -> Iterator[WorkerClient]:
-    """One client for all tests: each shows that it has outlived the faults before."""
-    yield shared_client
-    assert shared_client.idle
 
 
 @pytest.fixture
 def impatient_client(tmp_path: Path) -> Iterator[WorkerClient]:
     with open_client(tmp_path, patience=IMPATIENT) as client:
         yield client
-
-
-def started(client: WorkerClient, job: str, **arguments: object) -> JobHandle:
-    logs: list[str] = []
-    handle = client.submit(job, arguments, on_log=logs.append)
-    pump_until(client, lambda: bool(logs))
-    return handle
 
 
 def assert_works(client: WorkerClient) -> None:
@@ -285,29 +246,6 @@ def test_a_stopped_child_that_does_not_read_does_not_block_its_parent(
         client.wait(handle, 10)
 
 
-def test_an_interpreter_blocked_for_good_ends_itself(tmp_path: Path) -> None:
-    """Even with the parent dead, no Python thread of the child could notice."""
-    folder = create_private_folder(tmp_path)
-    script = (
-        "import pathlib, worker_jobs; from funet.worker.server import Server;"
-        f"Server(worker_jobs.JOBS, pathlib.Path({str(folder)!r}), 0, 1, deadman=0.5).serve()"
-    )
-    environment = worker_environment(TEST_ENVIRONMENT)
-    with subprocess.Popen(
-        [sys.executable, "-c", script],
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    ) as child:
-        assert child.stdin is not None
-        assert child.stderr is not None
-        child.stdin.write(encode(JobRequest("a", "hold_interpreter", {})))
-        child.stdin.flush()
-        assert child.wait(10) == 1
-        assert b"hold_interpreter" in child.stderr.read()
-
-
 def test_ctrl_c_is_left_to_the_parent(client: WorkerClient) -> None:
     handle = started(client, "sleep_deaf", seconds=0.5)
     assert client.worker_pid is not None
@@ -351,143 +289,3 @@ def test_behind_a_launcher_a_cancel_leaves_no_orphan(tmp_path: Path, launcher: P
         assert seconds_to_end(client, handle) < LIMIT_SECONDS
         assert handle.state is JobState.CANCELLED
         seconds_until(lambda: is_gone(pid), LIMIT_SECONDS)
-
-
-# --- the parent dies -----------------------------------------------------------------------------
-
-
-def run_parent(*arguments: str) -> tuple[subprocess.Popen[bytes], list[int]]:
-    """A parent that has started a worker, and the process ids that it names."""
-    command = [sys.executable, str(HERE / "worker_parent.py"), *arguments]
-    environment = worker_environment(TEST_ENVIRONMENT)
-    parent = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
-    assert parent.stdout is not None
-    with parent.stdout:
-        return parent, [int(pid) for pid in parent.stdout.readline().split()]
-
-
-@pytest.mark.parametrize("phase", ["starting", "idle", "sleep_fending_off"])
-def test_a_child_whose_parent_is_killed_ends_and_cleans_up(tmp_path: Path, phase: str) -> None:
-    parent, (child,) = run_parent(str(tmp_path), phase)
-    assert not is_gone(child)
-    assert len(list(tmp_path.glob("funet-*"))) == 1
-    parent.kill()
-    parent.wait()
-    seconds_until(lambda: is_gone(child), LIMIT_SECONDS)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_child_notices_the_death_though_another_process_holds_the_pipe(tmp_path: Path) -> None:
-    folder = create_private_folder(tmp_path)
-    parent, (child, holder) = run_parent(str(folder))
-    try:
-        parent.kill()
-        parent.wait()
-        seconds_until(lambda: is_gone(child), LIMIT_SECONDS)
-        assert not folder.exists()
-        assert not is_gone(holder)
-    finally:
-        with suppress(ProcessLookupError):
-            os.kill(holder, signal.SIGKILL)
-
-
-# --- the child alone, spoken to by hand ----------------------------------------------------------
-
-
-class SpokenTo:
-    """A child with its pipes, and all the events it has sent but heartbeats."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-        self.events: list[Event] = []
-
-    def send(self, data: bytes) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(data)
-        self.process.stdin.flush()
-
-    def listen_for(self, kind: type | None) -> None:
-        """Read events until one of the kind; with ``None`` until the child ends."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            event = parse_event(line)
-            if not isinstance(event, AliveEvent):
-                self.events.append(event)
-            if kind is not None and isinstance(event, kind):
-                return
-
-    def hang_up(self) -> tuple[int, float]:
-        """Close its input: its exit code, and how long it took to end."""
-        assert self.process.stdin is not None
-        began = time.monotonic()
-        self.process.stdin.close()
-        self.listen_for(None)
-        return self.process.wait(10), time.monotonic() - began
-
-    def heard(self) -> list[tuple[str, str | None]]:
-        """Type and job of each event."""
-        return [(type(event).__name__, getattr(event, "id", None)) for event in self.events]
-
-
-@pytest.fixture
-def child(tmp_path: Path) -> Iterator[SpokenTo]:
-    folder = create_private_folder(tmp_path)
-    command = [sys.executable, "-u", "-m", "funet.worker", "--folder", str(folder)]
-    with subprocess.Popen(
-        [*command, "--jobs", TEST_JOBS],
-        env=worker_environment(TEST_ENVIRONMENT),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        yield SpokenTo(process)
-        process.kill()
-    assert not folder.exists()
-
-
-def test_a_malformed_request_is_refused_and_the_next_one_is_heard(child: SpokenTo) -> None:
-    garbage = b'garbage\n{"type": "job"}\n' + b"x" * (3 << 20) + b"\n"
-    child.send(garbage + encode(JobRequest("a", "count", {"steps": 0})))
-    child.listen_for(ResultEvent)
-    assert child.heard()[:4] == [("ReadyEvent", None)] + [("LogEvent", None)] * 3
-    assert child.heard()[-1] == ("ResultEvent", "a")
-    assert child.hang_up()[0] == 0
-
-
-def test_a_queue_in_the_child_runs_in_order_and_its_jobs_can_be_cancelled(child: SpokenTo) -> None:
-    requests = [JobRequest(name, "finish_after_cancel", {}) for name in ("a", "b", "c")]
-    child.send(b"".join(map(encode, requests)))
-    child.listen_for(LogEvent)
-    child.send(encode(CancelRequest("b")) + encode(CancelRequest("nobody")))
-    child.listen_for(CancelledEvent)
-    child.send(encode(CancelRequest("a")))
-    child.listen_for(ResultEvent)
-    child.listen_for(LogEvent)
-    child.send(encode(StopRequest()))
-    child.listen_for(None)
-    assert child.heard() == [
-        ("ReadyEvent", None),
-        ("LogEvent", "a"),
-        ("CancelledEvent", "b"),
-        ("ResultEvent", "a"),
-        ("LogEvent", "c"),
-        ("ResultEvent", "c"),
-    ]
-
-
-def test_closing_the_input_ends_a_deaf_job_in_time(child: SpokenTo) -> None:
-    child.send(encode(JobRequest("a", "sleep_fending_off", {})))
-    child.listen_for(LogEvent)
-    code, seconds = child.hang_up()
-    assert code == EXIT_FORCED
-    assert seconds < LIMIT_SECONDS
-
-
-def test_a_folder_that_is_not_its_own_is_refused_and_stays(tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("three years of work")
-    command = [sys.executable, "-u", "-m", "funet.worker", "--folder", str(tmp_path)]
-    done = subprocess.run(
-        command, env=worker_environment(), input=b"", capture_output=True, check=False
-    )
-    assert done.returncode == 2
-    assert b"cannot be the worker's temporary folder" in done.stderr
-    assert (tmp_path / "thesis.txt").exists()

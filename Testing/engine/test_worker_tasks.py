@@ -11,12 +11,12 @@ from tiny_models import tiny_manifest, tiny_network
 from worker_tools import TEST_ENVIRONMENT, pump_until, seconds_to_end
 
 from funet.errors import InputError, ModelError
-from funet.geometry import Geometry
-from funet.inference import Predictor
-from funet.models import Model
-from funet.preprocessing import Preprocessing
-from funet.store import ModelStore
-from funet.volumes import LabelMap, read_label_map, write_label_map
+from funet.images.geometry import Geometry
+from funet.images.preprocessing import Preprocessing
+from funet.images.volumes import LabelMap, read_label_map, write_label_map
+from funet.models.model import Model
+from funet.models.store import ModelStore
+from funet.prediction.inference import Predictor
 from funet.worker.client import WorkerClient
 from funet.worker.handle import JobState
 from funet.worker.transport import SubprocessTransport

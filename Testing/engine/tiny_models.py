@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from funet.annotations.samples import SliceSample
+from funet.images.preprocessing import Preprocessing
+from funet.images.segmentations import Code, Segment
 from funet.losses import LossConfig
-from funet.manifest import Manifest, MetricRecord
+from funet.models.manifest import Manifest, MetricRecord
 from funet.networks import NetworkConfig, UNet
-from funet.preprocessing import Preprocessing
-from funet.samples import SliceSample
-from funet.segmentations import Code, Segment
 
 CONFIG = NetworkConfig(in_channels=1, num_classes=3, features=2, depth=2)
 SEGMENTS = (

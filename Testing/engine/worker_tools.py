@@ -16,6 +16,7 @@ from funet.worker.transport import SubprocessTransport
 HERE = Path(__file__).resolve().parent
 TEST_ENVIRONMENT = {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
 TEST_JOBS = "worker_jobs:JOBS"
+LIMIT_SECONDS = 2.0
 
 
 @contextmanager
@@ -66,6 +67,14 @@ def pump_until(client: WorkerClient, condition: Callable[[], bool], limit: float
     while not condition():
         assert time.monotonic() < give_up, "the condition never held"
         client.pump(0.01)
+
+
+def started(client: WorkerClient, job: str, **arguments: object) -> JobHandle:
+    """A job that has said something, so that it certainly runs."""
+    logs: list[str] = []
+    handle = client.submit(job, arguments, on_log=logs.append)
+    pump_until(client, lambda: bool(logs))
+    return handle
 
 
 def seconds_to_end(client: WorkerClient, handle: JobHandle) -> float:

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 MODULE_FILE = "FUNetSegmentation/FUNetSegmentation.py"
 ENGINE = "FUNetSegmentation/funet/"
 SLICER_SIDE = "FUNetSegmentation/FUNetSegmentationLib/"
-ITK_FILE = ENGINE + "volumes.py"
+ITK_FILE = ENGINE + "images/volumes.py"
 
 MOST_LINES = 400
 MOST_LINES_OF_A_FUNCTION = 60

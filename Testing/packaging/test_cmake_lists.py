@@ -23,7 +23,7 @@ def test_cmake_lists_every_file_of_the_module_and_no_other(variable: str, index:
 
 def test_the_engine_is_among_the_files_of_the_module() -> None:
     scripts, resources = module_files()
-    assert "funet/metrics.py" in scripts
+    assert "funet/evaluation/metrics.py" in scripts
     assert "Resources/Icons/FUNetSegmentation.png" in resources
 
 

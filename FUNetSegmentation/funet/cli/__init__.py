@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn, Protocol, cast
@@ -88,6 +89,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the words after ``funet``; those of the process if ``None``.
     """
+    # Threads that wait should sleep, or another program on the same cores slows them ten times
+    # down; it is read when torch is loaded, which no command has done yet.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     console = Console()
     try:
         words = sys.argv[1:] if argv is None else list(argv)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from ..errors import InputError
 
 if TYPE_CHECKING:
-    from ..gathering import Case
-    from ..models import Model
-    from ..store import ModelStore
+    from ..annotations.gathering import Case
+    from ..models.model import Model
+    from ..models.store import ModelStore
     from .console import Console
 
 # The engine has these, too, but importing them would load torch for every --help.
@@ -89,8 +89,8 @@ def read_cases(arguments: argparse.Namespace, console: Console) -> list[Case]:
     Raises:
         InputError: if there is none, or an option is missing or cannot be understood.
     """
-    from ..gathering import Case
-    from ..pairing import pair_images_with_labels
+    from ..annotations.gathering import Case
+    from ..annotations.pairing import pair_images_with_labels
 
     cases = [
         Case(Path(image), Path(labels), parse_slices(slices))
@@ -166,7 +166,7 @@ def in_range(kind: Callable[[str], _Value], low: float, high: float) -> Callable
 
 def open_store(arguments: argparse.Namespace) -> ModelStore:
     """Return the store of models that ``--store`` names."""
-    from ..store import ModelStore
+    from ..models.store import ModelStore
 
     return ModelStore(arguments.store)
 

@@ -16,12 +16,12 @@ from .console import ALL_DONE, Console
 from .train import PRESETS, SLICE_AXES
 
 if TYPE_CHECKING:
+    from ..annotations.samples import SliceSample
+    from ..annotations.structures import Structures
     from ..comparison.experiment import Plan
     from ..comparison.runs import Run
-    from ..preprocessing import Preprocessing
-    from ..presets import TrainingConfig
-    from ..samples import SliceSample
-    from ..structures import Structures
+    from ..images.preprocessing import Preprocessing
+    from ..training.presets import TrainingConfig
 
 HELP = "compare networks and losses on your images, as in the FU-net paper"
 DESCRIPTION = """\
@@ -222,7 +222,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
 
 
 def _config(arguments: argparse.Namespace) -> TrainingConfig:
-    from ..presets import training_preset
+    from ..training.presets import training_preset
 
     preset = training_preset(arguments.preset)
     return replace(
@@ -235,8 +235,8 @@ def _config(arguments: argparse.Namespace) -> TrainingConfig:
 
 
 def _preprocessing(arguments: argparse.Namespace) -> Preprocessing:
-    from ..preprocessing import Preprocessing
-    from ..presets import preset_preprocessing
+    from ..images.preprocessing import Preprocessing
+    from ..training.presets import preset_preprocessing
 
     axes = Preprocessing(slice_axis=arguments.axis, spacing=arguments.spacing)
     return preset_preprocessing(arguments.preset, axes)
@@ -248,9 +248,9 @@ def _gather(
     console: Console,
     cancel: CancelToken,
 ) -> tuple[Structures, tuple[SliceSample, ...]]:
+    from ..annotations.gathering import gather_cases
+    from ..annotations.structures import learn_structures, parse_structures
     from ..comparison.splits import slices_with_every_structure
-    from ..gathering import gather_cases
-    from ..structures import learn_structures, parse_structures
 
     names = parse_structures(arguments.structures) if arguments.structures else None
     cases = read_cases(arguments, console)
@@ -292,9 +292,9 @@ def _settings(
     samples: Sequence[SliceSample],
     runs: Sequence[Run],
 ) -> dict[str, object]:
-    from ..checkpoints import data_digest
-    from ..manifest import utc_now
+    from ..models.manifest import utc_now
     from ..provenance import machine, versions
+    from ..training.checkpoints import data_digest
 
     return {
         "command": typed_command(arguments.words),

@@ -14,8 +14,8 @@ from .arguments import add_device, add_model, load_model
 from .console import ALL_DONE, NOTHING_DONE, SOME_FAILED, Console
 
 if TYPE_CHECKING:
-    from ..evaluation import CaseScore, Evaluation, FilePair
-    from ..segmentations import Segment
+    from ..evaluation.scoring import CaseScore, Evaluation, FilePair
+    from ..images.segmentations import Segment
 
 HELP = "measure how well a model, or existing label maps, agree with reference labels"
 DESCRIPTION = """\
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) -> int:
     """Score the label maps and return the exit code."""
-    from ..evaluation import Evaluation
+    from ..evaluation.scoring import Evaluation
     from ..files import require_writable
 
     if arguments.output is not None:
@@ -95,9 +95,9 @@ def _score_model(
     arguments: argparse.Namespace, console: Console, cancel: CancelToken
 ) -> Iterator[tuple[CaseScore, ...] | str]:
     """Yield the scores of each image, or why there are none."""
-    from ..pairing import pair_images_with_labels
-    from ..segmenting import segment_files
-    from ..structures import require_model_labels
+    from ..annotations.pairing import pair_images_with_labels
+    from ..annotations.structures import require_model_labels
+    from ..prediction.segmenting import segment_files
 
     pairing = pair_images_with_labels(arguments.images, arguments.labels)
     _tell_left_over(pairing.lone_images, pairing.lone_labels, console)
@@ -128,8 +128,8 @@ def _score_model(
 def _score_predictions(
     arguments: argparse.Namespace, console: Console, cancel: CancelToken
 ) -> Iterator[tuple[CaseScore, ...] | str]:
-    from ..segmentations import Segment, default_color
-    from ..structures import parse_structures
+    from ..annotations.structures import parse_structures
+    from ..images.segmentations import Segment, default_color
 
     pairs = _prediction_pairs(arguments.predictions, arguments.labels, console)
     segments = None
@@ -144,8 +144,8 @@ def _score_predictions(
 
 
 def _prediction_pairs(predictions: Path, labels: Path, console: Console) -> Sequence[FilePair]:
-    from ..evaluation import pair_files
-    from ..volumes import find_images
+    from ..evaluation.scoring import pair_files
+    from ..images.volumes import find_images
 
     if predictions.is_file() and labels.is_file():
         return [(predictions, labels)]
@@ -169,7 +169,7 @@ def _tell_left_over(without: Sequence[Path], unused: Sequence[Path], console: Co
 def _score(
     pair: FilePair, segments: Sequence[Segment] | None, surface: bool
 ) -> tuple[CaseScore, ...] | str:
-    from ..evaluation import evaluate_pair
+    from ..evaluation.scoring import evaluate_pair
 
     try:
         return evaluate_pair(*pair, segments=segments, surface=surface)

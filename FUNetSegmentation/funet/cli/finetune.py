@@ -22,8 +22,8 @@ from .arguments import (
 from .console import ALL_DONE, Console
 
 if TYPE_CHECKING:
-    from ..learning import ModelRetrained
-    from ..manifest import Manifest
+    from ..models.manifest import Manifest
+    from ..training.learning import ModelRetrained
 
 HELP = "teach a model from corrected slices"
 DESCRIPTION = """\
@@ -67,10 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) -> int:
     """Retrain the model, add the new version where it is better, and return the exit code."""
-    from ..finetuning import FineTuneConfig
-    from ..gathering import gather_cases
-    from ..learning import fine_tune_model
-    from ..structures import match_structures
+    from ..annotations.gathering import gather_cases
+    from ..annotations.structures import match_structures
+    from ..training.finetuning import FineTuneConfig
+    from ..training.learning import fine_tune_model
     from .learning_events import follow
 
     _require_place(arguments)
@@ -110,7 +110,7 @@ def _require_place(arguments: argparse.Namespace) -> None:
 
 
 def _published(retrained: ModelRetrained, arguments: argparse.Namespace) -> Manifest | None:
-    from ..models import save_model
+    from ..models.model import save_model
 
     model = retrained.model
     if not retrained.finished.kept:

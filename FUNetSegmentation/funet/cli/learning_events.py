@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from ..events import EpochFinished, Note, StepFinished, TrainingEvent, TrainingFinished
+from ..images.segmentations import Segment
 from ..progress import Progress
-from ..segmentations import Segment
+from ..training.events import EpochFinished, Note, StepFinished, TrainingEvent, TrainingFinished
 from .console import Console
 
 Finished = TypeVar("Finished")
@@ -19,7 +19,8 @@ def follow(
     """Show the events of a training and return the last one, which is its result.
 
     Args:
-        events: of :func:`~funet.learning.train_model` or :func:`~funet.learning.fine_tune_model`.
+        events: of :func:`~funet.training.learning.train_model` or of
+            :func:`~funet.training.learning.fine_tune_model`.
         segments: the structures that are learned.
         console: where to show them.
     """

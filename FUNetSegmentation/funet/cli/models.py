@@ -13,8 +13,8 @@ from .arguments import add_store, open_store
 from .console import ALL_DONE, SOME_FAILED, Console
 
 if TYPE_CHECKING:
-    from ..manifest import Manifest, MetricRecord
-    from ..store import ModelStore
+    from ..models.manifest import Manifest, MetricRecord
+    from ..models.store import ModelStore
 
 HELP = "list, show, rename, export, import, roll back, activate and delete models"
 DESCRIPTION = """\
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) ->
 
 
 def _list(_: argparse.Namespace, store: ModelStore, console: Console) -> int:
-    from ..tables import Table
+    from ..evaluation.tables import Table
 
     content = store.content()
     for damaged in content.damaged:
@@ -94,7 +94,7 @@ def _list(_: argparse.Namespace, store: ModelStore, console: Console) -> int:
 
 
 def _show(arguments: argparse.Namespace, store: ModelStore, console: Console) -> int:
-    from ..manifest import read_manifest
+    from ..models.manifest import read_manifest
 
     folder = store.find(arguments.model)
     manifest = read_manifest(folder)
@@ -137,8 +137,8 @@ def _rename(arguments: argparse.Namespace, store: ModelStore, console: Console) 
 
 
 def _export(arguments: argparse.Namespace, store: ModelStore, console: Console) -> int:
-    from ..archive import export_model
-    from ..manifest import read_manifest
+    from ..models.archive import export_model
+    from ..models.manifest import read_manifest
 
     folder, file = store.find(arguments.model), Path(arguments.file)
     export_model(folder, file, include_samples=arguments.with_slices)
@@ -147,7 +147,7 @@ def _export(arguments: argparse.Namespace, store: ModelStore, console: Console) 
 
 
 def _import(arguments: argparse.Namespace, store: ModelStore, console: Console) -> int:
-    from ..archive import import_model
+    from ..models.archive import import_model
 
     path = Path(arguments.file)
     if path.is_dir():

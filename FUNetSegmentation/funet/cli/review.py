@@ -38,11 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) -> int:
     """Rank the slices and return the exit code."""
+    from ..evaluation.tables import Table
     from ..files import require_writable
-    from ..inference import Predictor
-    from ..review import slice_positions, worklist
-    from ..tables import Table
-    from ..volumes import read_volume
+    from ..images.volumes import read_volume
+    from ..prediction.inference import Predictor
+    from ..prediction.review import slice_positions, worklist
 
     if arguments.csv is not None:
         require_writable(arguments.csv.parent)

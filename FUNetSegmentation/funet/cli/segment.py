@@ -13,7 +13,7 @@ from .arguments import PRECISIONS, add_device, add_model, load_model
 from .console import ALL_DONE, NOTHING_DONE, SOME_FAILED, Console
 
 if TYPE_CHECKING:
-    from ..segmenting import FileOutcome
+    from ..prediction.segmenting import FileOutcome
 
 HELP = "segment images with a model"
 DESCRIPTION = """\
@@ -60,8 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) -> int:
     """Segment the images and return the exit code."""
-    from ..inference import Predictor
-    from ..segmenting import expand_inputs, segment_files
+    from ..prediction.inference import Predictor
+    from ..prediction.segmenting import expand_inputs, segment_files
 
     paths = expand_inputs(arguments.inputs)
     model = load_model(arguments)

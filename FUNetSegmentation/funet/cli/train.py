@@ -20,9 +20,9 @@ from .arguments import (
 from .console import ALL_DONE, Console
 
 if TYPE_CHECKING:
-    from ..learning import ModelPlan, ModelTrained
     from ..losses import LossConfig
-    from ..presets import TrainingConfig
+    from ..training.learning import ModelPlan, ModelTrained
+    from ..training.presets import TrainingConfig
 
 HELP = "train a new model from annotated images"
 DESCRIPTION = """\
@@ -38,7 +38,7 @@ The model keeps the annotated slices, so that "funet finetune" can repeat them; 
 --forget-slices where the images must not leave the house.
 """
 
-# As in funet.losses and funet.presets, which load torch.
+# As in funet.losses and funet.training.presets, which load torch.
 LOSSES = ("cross_entropy", "feedback")
 PRESETS = ("paper", "practice")
 NETWORKS = ("unet", "brunet", "funet")
@@ -134,11 +134,11 @@ def _add_schedule(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) -> int:
     """Train the model, write its folder and return the exit code."""
+    from ..annotations.gathering import gather_cases
+    from ..annotations.structures import learn_structures, parse_structures
     from ..files import require_writable
-    from ..gathering import gather_cases
-    from ..learning import train_model
-    from ..models import save_model
-    from ..structures import learn_structures, parse_structures
+    from ..models.model import save_model
+    from ..training.learning import train_model
     from .learning_events import follow
 
     output: Path = arguments.output
@@ -177,9 +177,9 @@ def model_plan(arguments: argparse.Namespace) -> ModelPlan:
     Raises:
         InputError: if an option does not fit the others.
     """
-    from ..learning import ModelPlan
-    from ..preprocessing import Preprocessing
-    from ..presets import preset_preprocessing
+    from ..images.preprocessing import Preprocessing
+    from ..training.learning import ModelPlan
+    from ..training.presets import preset_preprocessing
 
     axes = Preprocessing(slice_axis=arguments.axis, spacing=arguments.spacing)
     return ModelPlan(
@@ -193,7 +193,7 @@ def model_plan(arguments: argparse.Namespace) -> ModelPlan:
 
 
 def _training_config(arguments: argparse.Namespace) -> TrainingConfig:
-    from ..presets import training_preset
+    from ..training.presets import training_preset
 
     preset = training_preset(arguments.preset)
     return replace(

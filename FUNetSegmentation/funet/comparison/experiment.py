@@ -13,14 +13,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..checkpoints import data_digest
+from ..annotations.samples import SliceSample
 from ..errors import InputError
-from ..events import Note, StepFinished, TrainingFinished
-from ..metrics import dice
-from ..presets import TrainingConfig
+from ..evaluation.metrics import dice
 from ..progress import CancelToken, ProgressCallback, ProgressReporter
-from ..samples import SliceSample
-from ..training import train
+from ..training.checkpoints import data_digest
+from ..training.events import Note, StepFinished, TrainingFinished
+from ..training.loop import train
+from ..training.presets import TrainingConfig
 from .runs import ImageScore, Run, read_run, write_run
 from .splits import SliceSplit, split_slices
 from .systems import System

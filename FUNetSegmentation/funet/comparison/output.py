@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..evaluation.statistics import require_scipy
+from ..evaluation.tables import Table
 from ..files import atomic_file
-from ..statistics import require_scipy
 from ..strict_json import dump_json
-from ..tables import Table
 from .figure import draw_comparison, require_matplotlib
 from .report import (
     collect_scores,

@@ -10,8 +10,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..statistics import PairedTest, paired_test
-from ..tables import Cell, Table, format_mean, format_p
+from ..evaluation.statistics import PairedTest, paired_test
+from ..evaluation.tables import Cell, Table, format_mean, format_p
 from .runs import Run
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..annotations.samples import SliceSample
 from ..errors import InputError
-from ..samples import SliceSample
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import FunetError, InputError
+from ..images.preprocessing import IGNORE_LABEL
 from ..losses import LossConfig, SoftDiceLoss, build_loss
 from ..networks import build_network
-from ..preprocessing import IGNORE_LABEL
 
 NETWORKS = ("unet", "brunet")
 LOSSES = ("cross_entropy", "feedback", "detached", "focal", "dice")

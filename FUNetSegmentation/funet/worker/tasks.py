@@ -13,21 +13,27 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from ..annotations.samples import SliceSample, samples_from_volume
+from ..annotations.structures import Structures
 from ..errors import WorkerError
-from ..events import EpochFinished, Note, StepFinished
-from ..finetuning import FineTuneConfig
-from ..geometry import Geometry
-from ..inference import Predictor
-from ..learning import ModelPlan, ModelRetrained, ModelTrained, fine_tune_model, train_model
-from ..preprocessing import Preprocessing
-from ..presets import training_preset
+from ..images.geometry import Geometry
+from ..images.preprocessing import Preprocessing
+from ..images.segmentations import Code, LabelMap, Segment
+from ..images.volumes import Volume
+from ..models.store import ModelStore
+from ..prediction.inference import Predictor
+from ..prediction.segmenting import segment_files
 from ..progress import Progress
-from ..samples import SliceSample, samples_from_volume
-from ..segmentations import Code, LabelMap, Segment
-from ..segmenting import segment_files
-from ..store import ModelStore
-from ..structures import Structures
-from ..volumes import Volume
+from ..training.events import EpochFinished, Note, StepFinished
+from ..training.finetuning import FineTuneConfig
+from ..training.learning import (
+    ModelPlan,
+    ModelRetrained,
+    ModelTrained,
+    fine_tune_model,
+    train_model,
+)
+from ..training.presets import training_preset
 from .arrays import put_array, take_array
 from .context import JobContext
 

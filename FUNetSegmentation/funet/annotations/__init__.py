@@ -1,0 +1,1 @@
+"""Annotated slices: reading them, naming their structures, splitting and keeping them."""

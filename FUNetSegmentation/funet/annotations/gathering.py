@@ -1,0 +1,128 @@
+"""Reading annotated cases (an image, its labels, which slices count) into samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..images.geometry import Geometry
+from ..images.preprocessing import Preprocessing
+from ..images.segmentations import LabelMap, Segment
+from ..images.volumes import Volume, read_label_map, read_volume, resample_label_map
+from ..progress import CancelToken, ProgressCallback, ProgressReporter
+from .pairing import subject_names
+from .samples import Annotated, SliceSample, samples_from_volume
+
+# Corners of two grids may be this far from the same lattice of voxels, in voxels.
+_LATTICE_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Case:
+    """An annotated image on disk.
+
+    Attributes:
+        image: the image.
+        labels: labels on the same grid; a ``.seg.nrrd`` file that 3D Slicer cut to its content
+            may cover a part of it.
+        slices: which slices count, see :func:`~funet.annotations.samples.samples_from_volume`.
+    """
+
+    image: Path
+    labels: Path
+    slices: Annotated = "labelled"
+
+
+@dataclass(frozen=True)
+class GatheredCase:
+    """The annotated slices of one case.
+
+    Attributes:
+        labels: the file that they come from.
+        samples: slices with the label values of that file.
+        segments: what the file says that the values mean; empty if it says nothing.
+        notes: what the user should know, as plain sentences.
+    """
+
+    labels: Path
+    samples: tuple[SliceSample, ...]
+    segments: tuple[Segment, ...]
+    notes: tuple[str, ...]
+
+
+def gather_cases(
+    cases: Sequence[Case],
+    preprocessing: Preprocessing,
+    *,
+    on_progress: ProgressCallback | None = None,
+    cancel: CancelToken | None = None,
+) -> tuple[GatheredCase, ...]:
+    """Read the annotated slices of all cases.
+
+    Args:
+        cases: images with their labels; images of one subject are recognised by their names, see
+            :func:`~funet.annotations.pairing.subject_names`.
+        preprocessing: slice axis, spacing and intensities of the samples.
+        on_progress: called before every case and after the last.
+        cancel: checked at the same times.
+
+    Raises:
+        InputError: if a file cannot be read, the grids of a case differ, a slice is outside its
+            volume, or a case has no annotated slice.
+        Cancelled: within one case of a cancel.
+    """
+    reporter = ProgressReporter(on_progress, cancel)
+    subjects = subject_names([case.image for case in cases])
+    gathered = []
+    for number, (case, subject) in enumerate(zip(cases, subjects, strict=True)):
+        reporter.report(number, len(cases), f"Reading {case.image.name}")
+        gathered.append(_gather(case, subject, preprocessing))
+    reporter.report(1, 1, f"Read {len(cases)} images")
+    return tuple(gathered)
+
+
+def _gather(case: Case, subject: str, preprocessing: Preprocessing) -> GatheredCase:
+    volume, label_map = read_volume(case.image), read_label_map(case.labels)
+    notes = []
+    if label_map.overlapping_voxels:
+        notes.append(
+            f"{label_map.overlapping_voxels} voxels of {case.labels} belong to several segments; "
+            "the last of them has them."
+        )
+    if unusable := int(np.count_nonzero(~np.isfinite(volume.array))):
+        notes.append(
+            f"{unusable} voxels of {case.image} are not numbers and were treated as background."
+        )
+    samples = samples_from_volume(
+        volume,
+        _uncut(label_map, volume, case.labels),
+        preprocessing,
+        annotated=case.slices,
+        subject=subject,
+    )
+    return GatheredCase(case.labels, samples, label_map.segments, tuple(notes))
+
+
+def _uncut(label_map: LabelMap, volume: Volume, path: Path) -> LabelMap:
+    """Bring a segmentation that 3D Slicer cut to its content back onto its volume's grid."""
+    is_segmentation = path.name.lower().endswith(".seg.nrrd")
+    if is_segmentation and _share_voxels(label_map.geometry, volume.geometry):
+        return resample_label_map(label_map, volume.geometry)
+    return label_map
+
+
+def _share_voxels(part: Geometry, whole: Geometry) -> bool:
+    """Whether all voxels of one grid are voxels of another one, too."""
+    to_whole = np.linalg.solve(whole.affine, part.affine)
+    last = np.array(part.shape[::-1]) - 1
+    start = to_whole[:3, 3]
+    stop = (to_whole @ [*last, 1])[:3]
+    inside = (start >= -0.5).all() and (stop <= np.array(whole.shape[::-1]) - 0.5).all()
+    return bool(
+        inside
+        and np.abs(to_whole[:3, :3] - np.eye(3)).max() * (last.max() + 1) < _LATTICE_TOLERANCE
+        and np.abs(start - start.round()).max() < _LATTICE_TOLERANCE
+    )

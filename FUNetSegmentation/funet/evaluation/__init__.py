@@ -1,0 +1,1 @@
+"""Measuring segmentations: metrics, paired tests, tables."""

@@ -1,0 +1,277 @@
+"""Scoring files: which prediction belongs to which reference, and how well they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..images.segmentations import LabelMap, Segment
+from ..images.volumes import image_stem, read_label_map
+from ..progress import CancelToken, ProgressCallback, ProgressReporter
+from .metrics import Metric, StructureScore, Summary, score_structures, summarise
+from .tables import Cell, Table, format_mean
+
+FilePair = tuple[Path, Path]
+"""A prediction and its reference."""
+
+_COLUMNS = ("Dice", "IoU", "HD95 (mm)", "ASSD (mm)", "predicted (mL)", "reference (mL)")
+# The metrics of those columns, with the decimals of their means and deviations.
+_METRICS: tuple[tuple[Metric, int, int], ...] = (
+    ("dice", 4, 2),
+    ("iou", 4, 2),
+    ("hd95", 2, 2),
+    ("assd", 2, 2),
+    ("prediction_ml", 3, 3),
+    ("reference_ml", 3, 3),
+)
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Predictions with their references, and what is left over.
+
+    Attributes:
+        pairs: (prediction, reference), in the order of the predictions.
+        lone_predictions: predictions without a reference.
+        lone_references: references that nothing was predicted for.
+    """
+
+    pairs: tuple[FilePair, ...]
+    lone_predictions: tuple[Path, ...]
+    lone_references: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class CaseScore:
+    """The score of one structure of one case.
+
+    Attributes:
+        case: stem of the reference file.
+        structure: name of the structure.
+        score: its score.
+    """
+
+    case: str
+    structure: str
+    score: StructureScore
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of all structures of all cases.
+
+    Attributes:
+        rows: one per case and structure, in the order of the cases and of the label values.
+    """
+
+    rows: tuple[CaseScore, ...]
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """Names of the structures in the order of their label values."""
+        order = sorted((row.score.value, row.structure) for row in self.rows)
+        return tuple(dict.fromkeys(name for _, name in order))
+
+    def summary(self, structure: str, metric: Metric = "dice") -> Summary:
+        """Mean and deviation of one metric of one structure over the cases."""
+        return summarise((r.score for r in self.rows if r.structure == structure), metric)
+
+    def case_table(self) -> Table:
+        """Every number, one row per case and structure."""
+        rows = tuple(
+            (
+                row.case,
+                row.structure,
+                *(getattr(row.score, metric) for metric, _, _ in _METRICS),
+                "missed" if row.score.missed else None,
+            )
+            for row in self.rows
+        )
+        return Table(("case", "structure", *_COLUMNS, "remark"), rows)
+
+    def summary_table(self) -> Table:
+        """Mean ± standard deviation over the cases, one row per structure.
+
+        "cases" counts those with a Dice; "missed" those in which only one of prediction and
+        reference has the structure, whose distances are in no mean.
+        """
+        columns = ("structure", *_COLUMNS, "cases", "missed")
+        return Table(columns, tuple(self._summary_row(name) for name in self.structures))
+
+    def _summary_row(self, structure: str) -> tuple[Cell, ...]:
+        cells = []
+        for metric, decimals, deviation_decimals in _METRICS:
+            known = self.summary(structure, metric)
+            cells.append(
+                format_mean(
+                    known.mean,
+                    known.deviation,
+                    decimals=decimals,
+                    deviation_decimals=deviation_decimals,
+                )
+            )
+        dice = self.summary(structure)
+        return (structure, *cells, dice.count, dice.missed)
+
+
+def pair_files(
+    predictions: Sequence[Path], references: Sequence[Path], model: str | None = None
+) -> Pairing:
+    """Find the reference of each prediction by its name.
+
+    The prediction of ``<stem>.nii.gz`` has that stem too, or is ``<stem>_<model>.nii.gz``; the
+    suffixes may differ.
+
+    Args:
+        predictions, references: files.
+        model: id of the model; files of other models are then left over. Without it, all names
+            must end in one and the same model.
+
+    Raises:
+        InputError: if two references share a stem, or it is unclear which file is meant.
+    """
+    by_stem = _by_stem(references)
+    partners: dict[Path, Path] = {}
+    models: set[str] = set()
+    lone = []
+    for prediction in predictions:
+        stem = image_stem(prediction)
+        match = _reference_stem(stem, by_stem, model)
+        if match is None:
+            lone.append(prediction)
+            continue
+        reference = by_stem[match]
+        if reference in partners:
+            raise InputError(
+                f"Both {partners[reference]} and {prediction} are predictions for {reference}; "
+                "say which model is meant or move one of them."
+            )
+        partners[reference] = prediction
+        models |= {stem[len(match) + 1 :]} - {""}
+    if len(models) > 1:
+        raise InputError(
+            f"The predictions come from several models ({', '.join(sorted(models))}); "
+            "say which one is meant."
+        )
+    return Pairing(
+        pairs=tuple((prediction, reference) for reference, prediction in partners.items()),
+        lone_predictions=tuple(lone),
+        lone_references=tuple(path for path in references if path not in partners),
+    )
+
+
+def evaluate_pairs(
+    pairs: Sequence[FilePair],
+    *,
+    segments: Sequence[Segment] | None = None,
+    surface: bool = True,
+    on_progress: ProgressCallback | None = None,
+    cancel: CancelToken | None = None,
+) -> Evaluation:
+    """Score predictions against their references, one pair at a time.
+
+    Args:
+        pairs: (prediction, reference) files.
+        segments: the structures to score; without them, every label value that a pair holds or
+            names, under the name that its files give it.
+        surface: whether to measure the surface distances, which need MONAI.
+        on_progress: told after every case.
+        cancel: checked before every case.
+
+    Raises:
+        InputError: if there is nothing to score, a file cannot be read, or the files of a pair
+            do not fit together.
+        FunetError: if MONAI is needed and missing.
+        Cancelled: if a cancel was requested.
+    """
+    reporter = ProgressReporter(on_progress, cancel)
+    rows: list[CaseScore] = []
+    for done, (prediction, reference) in enumerate(pairs):
+        reporter.report(done, len(pairs), f"Scoring {image_stem(reference)}")
+        rows += evaluate_pair(prediction, reference, segments=segments, surface=surface)
+    if not rows:
+        raise InputError(
+            "There is nothing to score: give predictions, and references that belong to them, "
+            "with at least one labelled structure."
+        )
+    reporter.report(len(pairs), len(pairs), "Scored")
+    return Evaluation(tuple(rows))
+
+
+def evaluate_pair(
+    prediction: Path,
+    reference: Path,
+    *,
+    segments: Sequence[Segment] | None = None,
+    surface: bool = True,
+) -> tuple[CaseScore, ...]:
+    """Score one prediction; see :func:`evaluate_pairs`.
+
+    Raises:
+        InputError: if a file cannot be read or the two do not fit together.
+        FunetError: if MONAI is needed and missing.
+    """
+    predicted, expected = read_label_map(prediction), read_label_map(reference)
+    if not predicted.geometry.matches(expected.geometry):
+        raise InputError(
+            f"{prediction} and {reference} lie on different grids; resample the prediction onto "
+            "the grid of the reference first."
+        )
+    if segments is None:
+        _check_names(predicted, expected, (prediction, reference))
+        names = _names(predicted, expected)
+    else:
+        names = {segment.value: segment.name for segment in segments}
+    scores = score_structures(
+        predicted.array,
+        expected.array,
+        expected.geometry.spacing[::-1],
+        tuple(names),
+        surface=surface,
+    )
+    case = image_stem(reference)
+    return tuple(CaseScore(case, names[score.value], score) for score in scores)
+
+
+def _by_stem(references: Iterable[Path]) -> dict[str, Path]:
+    by_stem: dict[str, Path] = {}
+    for path in references:
+        other = by_stem.setdefault(image_stem(path), path)
+        if other != path:
+            raise InputError(
+                f"{other} and {path} could both be the reference of one prediction; keep one."
+            )
+    return by_stem
+
+
+def _reference_stem(stem: str, by_stem: Iterable[str], model: str | None) -> str | None:
+    """The longest stem of a reference that the stem of a prediction belongs to."""
+    if model is None:
+        matches = [known for known in by_stem if f"{stem}_".startswith(f"{known}_")]
+    else:
+        matches = [known for known in by_stem if stem in (known, f"{known}_{model}")]
+    return max(matches, key=len, default=None)
+
+
+def _check_names(predicted: LabelMap, expected: LabelMap, files: FilePair) -> None:
+    ours = {segment.value: segment.name for segment in predicted.segments}
+    for segment in expected.segments:
+        name = ours.get(segment.value, segment.name)
+        if name.casefold() != segment.name.casefold():
+            raise InputError(
+                f"Label {segment.value} is {name} in {files[0]} and {segment.name} in {files[1]}; "
+                "say which structures are meant."
+            )
+
+
+def _names(predicted: LabelMap, expected: LabelMap) -> dict[int, str]:
+    """Names by label value, for every value that is used or named; the reference's names win."""
+    used = np.union1d(np.unique(predicted.array), np.unique(expected.array))
+    names = {int(value): f"label {value}" for value in used if value}
+    names |= {segment.value: segment.name for segment in predicted.segments}
+    names |= {segment.value: segment.name for segment in expected.segments}
+    return dict(sorted(names.items()))

@@ -1,0 +1,1 @@
+"""From image files to slices that a network sees, and back."""

@@ -1,0 +1,1 @@
+"""Model versions on disk: described, checked before use, published, rolled back, exchanged."""

@@ -1,0 +1,1 @@
+"""Segmenting volumes and files, and ranking slices by doubt."""

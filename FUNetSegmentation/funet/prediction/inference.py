@@ -1,0 +1,179 @@
+"""From a volume to labels: batches of slices through the network and back onto the grid."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..errors import InputError
+from ..images.preprocessing import PreparedVolume, prepare_volume, resample_slices, restore_stack
+from ..images.volumes import LabelMap, Volume
+from ..models.model import Model
+from ..networks import UNet, fold_batch_norm
+from ..progress import CancelToken, ProgressCallback, ProgressReporter
+from ..runtime import Precision, Runtime, choose_device, inference_runtime, is_out_of_memory, place
+from .doubt import expected_errors
+
+# Pixels computed together: about what keeps two cores busy, and what a small GPU holds.
+_PIXELS_PER_BATCH = {"cpu": 4 * 256 * 256, "cuda": 32 * 256 * 256}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model makes of a volume.
+
+    Attributes:
+        label_map: labels on the volume's own grid, with the model's segments.
+        doubt: expected number of wrong pixels of each slice, by index along the volume's own
+            slice axis, float64 (slices,).
+        slice_axis: axis of the (K, J, I) arrays along which the slices lie.
+        probabilities: float16 (classes, K, J, I) if they were asked for.
+        notes: what the user should be told, as plain sentences.
+    """
+
+    label_map: LabelMap
+    doubt: NDArray[np.float64]
+    slice_axis: int
+    probabilities: NDArray[np.float16] | None
+    notes: tuple[str, ...]
+
+
+class Predictor:
+    """A model made ready to segment any number of volumes.
+
+    Args:
+        model: its network is copied, so that it may go on learning.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        precision: ``"auto"`` takes half precision where the hardware has it and a slice of the
+            volume shows that it hardly changes a label.
+        batch_size: slices computed together; chosen by their size if ``None``.
+
+    Attributes:
+        manifest: description of the model.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        device: str = "auto",
+        precision: Precision = "auto",
+        batch_size: int | None = None,
+    ) -> None:
+        self.manifest = model.manifest
+        self._precision = precision
+        self._batch_size = batch_size
+        self._device, self._notes = choose_device(device)
+        network = copy.deepcopy(model.network).eval()
+        self._network: UNet = place(fold_batch_norm(network), self._device)
+        self._runtime = Runtime(self._device)
+
+    def predict(
+        self,
+        volume: Volume,
+        *,
+        probabilities: bool = False,
+        on_progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Prediction:
+        """Segment a volume.
+
+        Args:
+            volume: any orientation and spacing.
+            probabilities: whether to return the probabilities of all classes, too.
+            on_progress: called after every batch.
+            cancel: checked after every batch.
+
+        Raises:
+            Cancelled: within one batch of a cancel.
+            InputError: if the volume cannot be brought to the model's spacing.
+        """
+        reporter = ProgressReporter(on_progress, cancel)
+        reporter.report(0, 1, f"Preparing {volume.name}")
+        prepared = prepare_volume(volume, self.manifest.preprocessing)
+        notes = list(self._notes)
+        if prepared.replaced_voxels:
+            notes.append(
+                f"{prepared.replaced_voxels} voxels of {volume.name} were not numbers and were "
+                "treated as background."
+            )
+        stack, doubt, soft = self._predict_stack(prepared, probabilities, reporter, notes)
+        order = prepared.order
+        by_volume_index = [order.stack_index(index) for index in range(len(doubt))]
+        label_map = LabelMap(
+            array=restore_stack(stack, prepared),
+            geometry=volume.geometry,
+            segments=self.manifest.segments,
+        )
+        return Prediction(
+            label_map=label_map,
+            doubt=doubt[by_volume_index],
+            slice_axis=order.axis,
+            probabilities=None if soft is None else np.stack([order.from_stack(c) for c in soft]),
+            notes=tuple(notes),
+        )
+
+    def _predict_stack(
+        self,
+        prepared: PreparedVolume,
+        probabilities: bool,
+        reporter: ProgressReporter,
+        notes: list[str],
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float16] | None]:
+        slices, size = prepared.slices, prepared.original_shape
+        count = len(slices)
+        labels = np.zeros((count, *size), np.uint8)
+        doubt = np.zeros(count)
+        classes = self._network.config.num_classes
+        soft = np.zeros((classes, count, *size), np.float16) if probabilities else None
+        pixels = _PIXELS_PER_BATCH.get(self._device.type, _PIXELS_PER_BATCH["cpu"])
+        batch = self._batch_size or max(1, pixels // math.prod(slices.shape[1:]))
+        self._choose_runtime(slices[count // 2])
+        first = 0
+        while first < count:
+            part = torch.from_numpy(slices[first : first + batch])[:, None]
+            try:
+                chances = self._probabilities(part, size)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                batch = self._use_less_memory(batch, notes)
+                continue
+            stop = first + len(part)
+            labels[first:stop] = chances.argmax(1).to(torch.uint8).cpu().numpy()
+            doubt[first:stop] = expected_errors(chances).cpu().numpy()
+            if soft is not None:
+                soft[:, first:stop] = chances.transpose(0, 1).half().cpu().numpy()
+            first = stop
+            reporter.report(first, count, "Segmenting")
+        return labels, doubt, soft
+
+    def _choose_runtime(self, example: NDArray[np.float32]) -> None:
+        image = torch.from_numpy(example)[None, None].to(self._device)
+        self._runtime = inference_runtime(self._network, self._device, self._precision, image)
+
+    @torch.inference_mode()
+    def _probabilities(self, images: Tensor, size: tuple[int, int]) -> Tensor:
+        images = images.to(self._device, memory_format=torch.channels_last)
+        with self._runtime.autocast():
+            logits = self._network(images)
+        return resample_slices(logits.float().softmax(1), size)
+
+    def _use_less_memory(self, batch: int, notes: list[str]) -> int:
+        if batch > 1:
+            torch.cuda.empty_cache()
+            notes.append(f"The memory is full; going on with {batch // 2} slices at a time.")
+            return batch // 2
+        if self._device.type == "cpu":
+            raise InputError("The memory does not hold a single slice of this volume; crop it.")
+        notes.append("The GPU's memory does not hold a single slice; going on on the CPU.")
+        self._device = torch.device("cpu")
+        self._network.to(self._device)
+        self._runtime = Runtime(self._device)
+        return 1

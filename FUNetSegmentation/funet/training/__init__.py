@@ -1,0 +1,1 @@
+"""Learning: the training loop, its settings, and retraining on corrected slices."""

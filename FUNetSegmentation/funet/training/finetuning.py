@@ -1,0 +1,240 @@
+"""Learning from corrected slices: a new version of a model, kept only where it is better."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..annotations.samples import SliceSample, require_known_labels
+from ..errors import TrainingError
+from ..losses import LossConfig, build_loss
+from ..models.model import Model
+from ..networks import UNet
+from ..progress import CancelToken
+from ..runtime import Runtime, choose_device
+from .augmentation import Augmentation
+from .events import TrainingEvent
+from .loop import train
+from .presets import TrainingConfig
+from .validation import score_slices
+
+
+@dataclass(frozen=True)
+class FineTuneConfig:
+    """Settings of a retraining on corrected slices.
+
+    Attributes:
+        steps: batches to learn.
+        batch_size: slices in a batch.
+        learning_rate: of the expansive path and the last layer.
+        encoder_rate: learning rate of the contracting path relative to the rest.
+        replay_share: share of each batch that repeats what the model learned before, in [0, 1).
+        held_out_share: share of the corrected slices that only judge the new version.
+        least_for_held_out: corrected slices below which none is held out.
+        averaging: decay of the averaged weights.
+        augmentation: random changes of the batches, or ``None``.
+        crop: longest side of a patch in pixels, or ``None``.
+        max_seconds: time after which the retraining ends, or ``None``.
+        seed, device: as in :class:`~funet.training.presets.TrainingConfig`.
+    """
+
+    steps: int = 60
+    batch_size: int = 6
+    learning_rate: float = 5e-4
+    encoder_rate: float = 0.3
+    replay_share: float = 0.5
+    held_out_share: float = 0.25
+    least_for_held_out: int = 4
+    averaging: float | None = 0.9
+    augmentation: Augmentation | None = field(
+        default_factory=lambda: Augmentation(rotation=8, scale=0.1, blur=1.5, noise=0.1, gamma=0.2)
+    )
+    crop: int | None = 160
+    max_seconds: float | None = None
+    seed: int = 0
+    device: str = "auto"
+
+    def training(self, loss: LossConfig) -> TrainingConfig:
+        """Return the same as settings of the training loop."""
+        return TrainingConfig(
+            epochs=max(1, self.steps // 10),
+            steps_per_epoch=min(10, self.steps),
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=1e-4,
+            schedule="cosine",
+            loss=loss,
+            augmentation=self.augmentation,
+            crop=self.crop,
+            averaging=self.averaging,
+            encoder_rate=self.encoder_rate,
+            # Statistics of so few slices would be worse than those of the base model's training.
+            freeze_statistics=True,
+            gradient_clip=5.0,
+            max_seconds=self.max_seconds,
+            seed=self.seed,
+            device=self.device,
+        )
+
+
+@dataclass(frozen=True)
+class FineTuningFinished:
+    """What a retraining came to.
+
+    Attributes:
+        network: the retrained network, also where it is not kept.
+        kept: whether it is better than the current version on the held-out slices, or none
+            were held out.
+        reason: one sentence saying why it was kept or not.
+        dice_before, dice_after: Dice of each structure on the held-out slices with the current
+            version and with the new network; ``None`` if no slice was held out.
+        learned: corrected slices that it learned from.
+        held_out: corrected slices that judged it.
+    """
+
+    network: UNet
+    kept: bool
+    reason: str
+    dice_before: tuple[float, ...] | None
+    dice_after: tuple[float, ...] | None
+    learned: int
+    held_out: int
+
+
+def fine_tune(
+    base: Model,
+    corrections: Sequence[SliceSample],
+    *,
+    current: Model | None = None,
+    earlier: Sequence[SliceSample] = (),
+    replay: Sequence[SliceSample] = (),
+    config: FineTuneConfig | None = None,
+    cancel: CancelToken | None = None,
+) -> Iterator[TrainingEvent | FineTuningFinished]:
+    """Teach a copy of the base model the corrected slices; the base itself is left as it is.
+
+    The last event is :class:`FineTuningFinished`. Every round starts from the same base and
+    learns from the corrections of all rounds, so that errors of one round do not pile up in the
+    next; only new corrections are held out, because the current version has learned the others.
+
+    Args:
+        base: the model to start from.
+        corrections: slices corrected or accepted since the last round, of one or more volumes.
+        current: the version that the new one must beat on the held-out slices; the base if
+            ``None``.
+        earlier: corrected and accepted slices of earlier rounds.
+        replay: slices that taught the base, repeated against forgetting.
+        config: settings; the defaults if ``None``.
+        cancel: checked before every batch.
+
+    Raises:
+        Cancelled: within one batch of a cancel.
+        TrainingError: if there is no correction.
+        InputError: if a slice holds a label that the model does not know.
+    """
+    config = config or FineTuneConfig()
+    if not corrections:
+        raise TrainingError("No slice is corrected or accepted yet; correct at least one.")
+    names = [segment.name for segment in base.manifest.segments]
+    require_known_labels([*corrections, *earlier, *replay], names)
+    learn, held_out = split_held_out(
+        corrections, config.held_out_share, config.least_for_held_out, config.seed
+    )
+    learn = (*learn, *earlier)
+    network = copy.deepcopy(base.network)
+    yield from train(
+        network,
+        [*learn, *replay],
+        config=config.training(base.manifest.loss),
+        weights=_weights(len(learn), len(replay), config.replay_share),
+        cancel=cancel,
+    )
+    if cancel is not None:
+        cancel.raise_if_cancelled()
+    yield _judge(current or base, network, len(learn), held_out, config)
+
+
+def split_held_out(
+    corrections: Sequence[SliceSample], share: float, least: int, seed: int
+) -> tuple[tuple[SliceSample, ...], tuple[SliceSample, ...]]:
+    """Split corrected slices into those to learn from and those that judge the result.
+
+    Only slices that show a structure can judge, and at least one such slice stays to learn from.
+
+    Args:
+        corrections: corrected and accepted slices.
+        share: share to hold out.
+        least: number of corrected slices below which none is held out.
+        seed: seed of the choice.
+
+    Returns:
+        The slices to learn from and the held-out ones, both in the order of ``corrections``.
+    """
+    able = [i for i, sample in enumerate(corrections) if sample.shows_structure]
+    if len(corrections) < least or len(able) < 2:
+        return tuple(corrections), ()
+    count = min(max(1, round(len(corrections) * share)), len(able) - 1)
+    chosen = {able[i] for i in np.random.default_rng(seed).permutation(len(able))[:count]}
+    return (
+        tuple(sample for i, sample in enumerate(corrections) if i not in chosen),
+        tuple(corrections[i] for i in sorted(chosen)),
+    )
+
+
+def _weights(learned: int, replayed: int, share: float) -> list[float] | None:
+    if not replayed:
+        return None
+    return [(1 - share) / learned] * learned + [share / replayed] * replayed
+
+
+def _judge(
+    current: Model,
+    network: UNet,
+    learned: int,
+    held_out: Sequence[SliceSample],
+    config: FineTuneConfig,
+) -> FineTuningFinished:
+    if not held_out:
+        reason = (
+            f"The new version is kept without a comparison, because there are too few new "
+            f"corrected slices to hold some out ({config.least_for_held_out} are needed)."
+        )
+        return FineTuningFinished(
+            network,
+            kept=True,
+            reason=reason,
+            dice_before=None,
+            dice_after=None,
+            learned=learned,
+            held_out=0,
+        )
+    device, _ = choose_device(config.device)
+    loss = build_loss(current.manifest.loss).to(device)
+    before, after = (
+        score_slices(
+            copy.deepcopy(candidate).to(device), held_out, loss=loss, runtime=Runtime(device)
+        )
+        for candidate in (current.network, network)
+    )
+    kept = after.mean_dice > before.mean_dice
+    numbers = (
+        f"mean Dice {before.mean_dice:.3f} before and {after.mean_dice:.3f} after on "
+        f"{len(held_out)} held-out corrected slices"
+    )
+    reason = (
+        f"The new version is kept: {numbers}."
+        if kept
+        else f"The old version is kept, because the new one is not better: {numbers}."
+    )
+    return FineTuningFinished(
+        network,
+        kept=kept,
+        reason=reason,
+        dice_before=before.dice,
+        dice_after=after.dice,
+        learned=learned,
+        held_out=len(held_out),
+    )

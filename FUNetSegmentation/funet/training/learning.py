@@ -1,0 +1,282 @@
+"""From annotated slices to a model with its description: training a new one, retraining one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..annotations.samples import SliceSample
+from ..annotations.splitting import split_validation
+from ..annotations.structures import Structures
+from ..errors import InputError
+from ..images.preprocessing import Preprocessing
+from ..losses import build_loss
+from ..models.identifiers import identifier
+from ..models.manifest import Manifest, MetricRecord, utc_now
+from ..models.model import Model, load_samples_of
+from ..networks import UNet, build_network
+from ..progress import CancelToken
+from ..provenance import versions
+from ..runtime import Runtime, choose_device
+from .checkpoints import data_digest
+from .events import Note, TrainingEvent, TrainingFinished
+from .finetuning import FineTuneConfig, FineTuningFinished, fine_tune
+from .loop import train
+from .presets import TrainingConfig
+from .replay import kept_for_replay, recall
+from .validation import score_slices
+
+
+@dataclass(frozen=True)
+class ModelPlan:
+    """What a new model is to be.
+
+    Attributes:
+        name: what people see; the id is made from it.
+        network: ``"unet"``, ``"brunet"`` or ``"funet"``.
+        preprocessing: how the samples were made.
+        config: settings of the training.
+        validation_share: share of the subjects (of the slices, where there is one subject) by
+            which the best epoch is chosen, from 0 to 0.9.
+        command: what the user typed, for the model's description.
+
+    Raises:
+        InputError: if the share is out of range.
+    """
+
+    name: str
+    network: str
+    preprocessing: Preprocessing
+    config: TrainingConfig
+    validation_share: float = 0.2
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.validation_share <= 0.9:
+            raise InputError(
+                f"The share for validation must be from 0 to 0.9, not {self.validation_share}."
+            )
+
+
+@dataclass(frozen=True)
+class ModelTrained:
+    """A new model, not yet on disk.
+
+    Attributes:
+        model: network and description.
+        samples: slices to keep with it, so that a retraining can repeat them.
+        finished: how the training ended.
+    """
+
+    model: Model
+    samples: tuple[SliceSample, ...]
+    finished: TrainingFinished
+
+
+@dataclass(frozen=True)
+class ModelRetrained:
+    """A new version of a model, not yet on disk.
+
+    Attributes:
+        model: network and description, to be published if ``finished.kept``.
+        samples: slices to keep with it: the corrections of all rounds and what the first version
+            of its line keeps.
+        finished: whether and why the new version is better, and its scores.
+    """
+
+    model: Model
+    samples: tuple[SliceSample, ...]
+    finished: FineTuningFinished
+
+
+def train_model(
+    structures: Structures,
+    plan: ModelPlan,
+    *,
+    cancel: CancelToken | None = None,
+    checkpoint: Path | None = None,
+    checkpoint_seconds: float = 60.0,
+) -> Iterator[TrainingEvent | ModelTrained]:
+    """Train a new model; the last event is :class:`ModelTrained`.
+
+    Args:
+        structures: what to learn.
+        plan: what the model is to be.
+        cancel, checkpoint, checkpoint_seconds: as for :func:`~funet.training.loop.train`.
+
+    Raises:
+        InputError, ModelError: if the plan or the names of the structures cannot be used.
+        TrainingError, Cancelled: as :func:`~funet.training.loop.train`.
+    """
+    split = split_validation(structures.samples, plan.validation_share, plan.config.seed)
+    network = _new_network(plan, len(structures.segments))
+    manifest = _new_manifest(plan, structures, network)
+    for text in (*structures.notes, split.note):
+        if text:
+            yield Note(text)
+    finished: TrainingFinished | None = None
+    for event in train(
+        network,
+        split.training,
+        config=plan.config,
+        validation=split.validation,
+        cancel=cancel,
+        checkpoint=checkpoint,
+        checkpoint_seconds=checkpoint_seconds,
+    ):
+        yield event
+        if isinstance(event, TrainingFinished):
+            finished = event
+    assert finished is not None  # the last event of every training
+    ending = {
+        "epochs": plan.config.epochs,
+        "best_epoch": finished.best_epoch,
+        "ended": finished.reason,
+    }
+    manifest = replace(
+        manifest,
+        created=utc_now(),
+        training=manifest.training | ending,
+        metrics=_validation_metrics(manifest, network, split.validation, plan.config),
+    )
+    yield ModelTrained(Model(manifest, network), kept_for_replay((), structures.samples), finished)
+
+
+def fine_tune_model(
+    current: Model,
+    structures: Structures,
+    *,
+    root: Model | None = None,
+    config: FineTuneConfig | None = None,
+    cancel: CancelToken | None = None,
+    command: str = "",
+) -> Iterator[TrainingEvent | ModelRetrained]:
+    """Teach a model corrected slices; the last event is :class:`ModelRetrained`.
+
+    Every round starts from the first version of the model's line and learns the corrections of
+    all rounds, which a version keeps, and repeats what the first version keeps of its own
+    training. The result is the next version after ``current``, which it must beat.
+
+    Args:
+        current: the version to improve.
+        structures: the newly corrected slices, brought to the model's structures.
+        root: the version to start from, see :meth:`~funet.models.store.ModelStore.root_of`;
+            ``current`` if ``None``.
+        config: settings; the defaults if ``None``.
+        cancel: checked before every batch.
+        command: what the user typed, for the description of the new version.
+
+    Raises:
+        ModelError: if the slices kept with a model are damaged.
+        Cancelled, TrainingError, InputError: as :func:`~funet.training.finetuning.fine_tune`.
+    """
+    config, root = config or FineTuneConfig(), root or current
+    corrections = structures.samples
+    memory = recall(load_samples_of(current), load_samples_of(root), corrections)
+    for text in structures.notes:
+        yield Note(text)
+    if not memory.replay:
+        yield Note(f"{root.manifest.id} keeps no slices of its training, so some may be forgotten.")
+    finished: FineTuningFinished | None = None
+    for event in fine_tune(
+        root,
+        corrections,
+        current=current,
+        earlier=memory.earlier,
+        replay=memory.replay,
+        config=config,
+        cancel=cancel,
+    ):
+        if isinstance(event, FineTuningFinished):
+            finished = event
+        else:
+            yield event
+    assert finished is not None  # the last event of every retraining
+    learned = (*corrections, *memory.earlier)
+    record = _record(learned, config.seed, command) | {
+        "started_from": root.manifest.id,
+        "replayed": len(memory.replay),
+        "held_out": finished.held_out,
+        "reason": finished.reason,
+    }
+    manifest = _next_manifest(current.manifest, record, finished)
+    kept = kept_for_replay(learned, memory.replay)
+    yield ModelRetrained(Model(manifest, finished.network), kept, finished)
+
+
+def _next_manifest(
+    current: Manifest, record: dict[str, Any], finished: FineTuningFinished
+) -> Manifest:
+    manifest = current.child(training=record)
+    data = f"{finished.held_out} corrected slices held out"
+    return replace(manifest, metrics=_metrics(manifest, data, finished.dice_after or ()))
+
+
+def _new_network(plan: ModelPlan, structures: int) -> UNet:
+    # The first weights follow the seed, and the caller's random numbers stay as they are.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(plan.config.seed)
+        return build_network(plan.network, in_channels=1, num_classes=structures + 1)
+
+
+def _new_manifest(plan: ModelPlan, structures: Structures, network: UNet) -> Manifest:
+    family = identifier(plan.name)
+    return Manifest(
+        id=family,
+        family=family,
+        name=plan.name,
+        segments=structures.segments,
+        preprocessing=plan.preprocessing,
+        network=network.config,
+        loss=plan.config.loss,
+        created=utc_now(),
+        training=_record(structures.samples, plan.config.seed, plan.command),
+    )
+
+
+def _validation_metrics(
+    manifest: Manifest,
+    network: UNet,
+    validation: Sequence[SliceSample],
+    config: TrainingConfig,
+) -> tuple[MetricRecord, ...]:
+    if not validation:
+        return ()
+    device, _ = choose_device(config.device)
+    score = score_slices(
+        network.to(device),
+        validation,
+        loss=build_loss(config.loss).to(device),
+        runtime=Runtime(device),
+    )
+    network.to("cpu")
+    subjects = len({sample.subject for sample in validation})
+    data = f"{len(validation)} validation slices of {subjects} subject{'s' if subjects > 1 else ''}"
+    return _metrics(manifest, data, score.dice)
+
+
+def _metrics(manifest: Manifest, data: str, dice: Sequence[float]) -> tuple[MetricRecord, ...]:
+    """Dice over all pixels of all slices together is one number, so it has no deviation."""
+    return tuple(
+        MetricRecord(data, segment.name, "Dice over all pixels", value, 0.0, 1)
+        for segment, value in zip(manifest.segments, dice, strict=bool(dice))
+        if not np.isnan(value)
+    )
+
+
+def _record(samples: Sequence[SliceSample], seed: int, command: str) -> dict[str, Any]:
+    """Return what a description says of how its weights were made."""
+    subjects = [sample.subject for sample in samples]
+    return {
+        "command": command,
+        "seed": seed,
+        "samples": len(samples),
+        "subjects": {subject: subjects.count(subject) for subject in sorted(set(subjects))},
+        "data_sha256": data_digest(samples),
+        "versions": versions(),
+    }

@@ -1,0 +1,322 @@
+"""The training loop: a generator of events that can be cancelled, resumed and repeated."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..annotations.samples import SliceSample
+from ..errors import TrainingError
+from ..losses import build_loss
+from ..networks import UNet
+from ..progress import CancelToken
+from ..runtime import Runtime, choose_device, is_out_of_memory, place, training_runtime
+from .averaging import AveragedWeights
+from .batches import BatchSource
+from .checkpoints import Checkpoint, TrainingState, fingerprint
+from .events import EpochFinished, Note, StepFinished, TrainingEvent, TrainingFinished
+from .presets import TrainingConfig
+from .validation import SliceScore, score_slices
+
+
+def train(
+    network: nn.Module,
+    samples: Sequence[SliceSample],
+    *,
+    config: TrainingConfig,
+    loss: nn.Module | None = None,
+    validation: Sequence[SliceSample] = (),
+    weights: Sequence[float] | None = None,
+    cancel: CancelToken | None = None,
+    checkpoint: Path | None = None,
+    checkpoint_seconds: float = 60.0,
+) -> Iterator[TrainingEvent]:
+    """Train a network in place and report every batch and epoch.
+
+    The last event is :class:`~funet.training.events.TrainingFinished`; the network then holds the
+    weights of the best epoch by mean validation Dice, or of the last one without validation
+    slices, on the CPU and in evaluation mode. On the CPU the same arguments give the same weights
+    to the bit, also when the training was killed and resumed from its checkpoint.
+
+    Args:
+        network: any module that maps images (N, 1, rows, columns) to logits (N, classes, rows,
+            columns); trained in place.
+        samples: annotated slices to learn from.
+        config: every setting.
+        loss: any module of (logits, target), with the target int64 and 255 to be ignored;
+            the one of ``config`` if ``None``.
+        validation: annotated slices to choose the best epoch by.
+        weights: how often each sample is drawn, relative to the others.
+        cancel: checked before every batch.
+        checkpoint: file to resume from if it exists, and to store the state in.
+        checkpoint_seconds: shortest time between two stored states; the last is always stored.
+
+    Raises:
+        Cancelled: within one batch of a cancel.
+        TrainingError: if there is nothing to learn from, the loss diverges, the memory does not
+            hold a single slice, or the checkpoint belongs to another training.
+    """
+    if not samples:
+        raise TrainingError("There is nothing to learn from; annotate at least one slice.")
+    loss = build_loss(config.loss) if loss is None else loss
+    trainer = _Trainer(network, loss, samples, validation, weights, config)
+    saved = None if checkpoint is None else Checkpoint(checkpoint, trainer.fingerprint)
+    yield from trainer.run(cancel or CancelToken(), saved, checkpoint_seconds)
+
+
+class _Trainer:
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: nn.Module,
+        samples: Sequence[SliceSample],
+        validation: Sequence[SliceSample],
+        weights: Sequence[float] | None,
+        config: TrainingConfig,
+    ) -> None:
+        self._config = config
+        self._validation = validation
+        self.fingerprint = fingerprint(config, network, loss, samples, validation, weights)
+        self._batches = BatchSource(
+            samples,
+            batch_size=config.batch_size,
+            crop=config.crop,
+            weights=weights,
+            seed=config.seed,
+        )
+        self._steps = config.steps_per_epoch or self._batches.steps_per_pass
+        device, self._device_notes = choose_device(config.device)
+        self._network = place(network, device)
+        self._loss = loss.to(device)
+        self._optimiser = _optimiser(network, config)
+        self._average = (
+            None if config.averaging is None else AveragedWeights(network, config.averaging)
+        )
+        self._runtime = Runtime(device)
+        self._gpus = [device] if device.type == "cuda" else []
+        self._scaler = torch.amp.GradScaler(device.type, enabled=False)
+        self._parts = 1  # a batch is computed in this many parts once the memory ran out
+        self._best: dict[str, Tensor] = {}
+        self._best_epoch = 0
+        self._best_score = -math.inf
+        self._epoch = 0
+        self._seconds = 0.0
+
+    def run(
+        self, cancel: CancelToken, checkpoint: Checkpoint | None, checkpoint_seconds: float
+    ) -> Iterator[TrainingEvent]:
+        for text in self._device_notes:
+            yield Note(text)
+        stored = checkpoint.load() if checkpoint is not None else None
+        self._choose_precision(stored)
+        if stored is not None:
+            self._restore(stored)
+            yield Note(f"Resumed after epoch {self._epoch} of {self._config.epochs}.")
+        last_stored = time.monotonic()
+        reason = "all epochs done"
+        while self._epoch < self._config.epochs:
+            yield from self._train_epoch(cancel)
+            stop = self._reason_to_stop()
+            if checkpoint is not None:
+                due = time.monotonic() - last_stored >= checkpoint_seconds
+                if due or stop or self._epoch == self._config.epochs:
+                    checkpoint.store(self._state())
+                    last_stored = time.monotonic()
+            if stop:
+                reason = stop
+                break
+        self._network.load_state_dict(self._best)
+        self._network.to("cpu").eval()
+        score = self._best_score if self._validation else None
+        yield TrainingFinished(self._best_epoch, score, reason)
+
+    def _train_epoch(self, cancel: CancelToken) -> Iterator[TrainingEvent]:
+        config, losses = self._config, []
+        for step in range(self._steps):
+            cancel.raise_if_cancelled()
+            began = time.monotonic()
+            before = self._parts
+            losses.append(self._learn(self._epoch * self._steps + step))
+            self._seconds += time.monotonic() - began
+            if self._parts != before:
+                size = math.ceil(config.batch_size / self._parts)
+                yield Note(f"The memory is full; going on with {size} slices at a time.")
+            yield StepFinished(
+                epoch=self._epoch + 1,
+                epochs=config.epochs,
+                step=step + 1,
+                steps_per_epoch=self._steps,
+                loss=losses[-1],
+                seconds_left=self._seconds_left(step + 1),
+            )
+        cancel.raise_if_cancelled()
+        began = time.monotonic()
+        score = self._validate()
+        self._seconds += time.monotonic() - began
+        self._epoch += 1
+        best = score is None or score.mean_dice > self._best_score
+        if best:
+            self._best = {name: tensor.clone() for name, tensor in self._result_state().items()}
+            self._best_epoch = self._epoch
+            self._best_score = -math.inf if score is None else score.mean_dice
+        yield EpochFinished(
+            epoch=self._epoch,
+            epochs=config.epochs,
+            training_loss=sum(losses) / len(losses),
+            validation_loss=None if score is None else score.loss,
+            validation_dice=None if score is None else score.dice,
+            is_best=best,
+        )
+
+    def _learn(self, step: int) -> float:
+        """Take one optimiser step, in more and smaller parts once the memory runs out."""
+        config = self._config
+        images, target = self._batches.batch(step)
+        # Every step seeds its own numbers: a resumed training needs no stored generator.
+        generator = torch.Generator().manual_seed(_seed(config.seed, step, 0))
+        if config.augmentation is not None:
+            images, target = config.augmentation(images, target, generator)
+        factor = config.rate(step, config.epochs * self._steps)
+        for group in self._optimiser.param_groups:
+            group["lr"] = config.learning_rate * group["rate"] * factor
+        self._network.train()
+        if config.freeze_statistics:
+            _freeze_statistics(self._network)
+        while True:
+            try:
+                # Dropout draws from the global generator, which the caller gets back untouched.
+                with torch.random.fork_rng(devices=self._gpus):
+                    torch.manual_seed(_seed(config.seed, step, 1))
+                    loss = self._gradients(images, target)
+                break
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._split_batch(error)
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"The loss became {loss} in step {step + 1}, so nothing was kept; "
+                "train again with a smaller learning rate."
+            )
+        if config.gradient_clip is not None:
+            self._scaler.unscale_(self._optimiser)
+            nn.utils.clip_grad_norm_(self._network.parameters(), config.gradient_clip)
+        self._scaler.step(self._optimiser)
+        self._scaler.update()
+        if self._average is not None:
+            self._average.update(self._network)
+        return loss
+
+    def _gradients(self, images: Tensor, target: Tensor) -> float:
+        self._optimiser.zero_grad(set_to_none=True)
+        total = 0.0
+        parts = zip(images.chunk(self._parts), target.chunk(self._parts), strict=True)
+        for part, labels in parts:
+            share = len(part) / len(images)
+            part = part.to(self._runtime.device, memory_format=torch.channels_last)
+            with self._runtime.autocast():
+                logits = self._network(part)
+            loss = self._loss(logits, labels.long().to(self._runtime.device)) * share
+            self._scaler.scale(loss).backward()
+            total += float(loss.detach())
+        return total
+
+    def _split_batch(self, error: RuntimeError) -> None:
+        if self._parts >= self._config.batch_size:
+            raise TrainingError(
+                "The memory does not hold a single slice; use a smaller crop or another device."
+            ) from error
+        self._optimiser.zero_grad(set_to_none=True)
+        torch.cuda.empty_cache()
+        self._parts *= 2
+
+    def _validate(self) -> SliceScore | None:
+        if not self._validation:
+            return None
+        return score_slices(
+            self._network,
+            self._validation,
+            loss=self._loss,
+            runtime=self._runtime,
+            state=self._result_state(),
+        )
+
+    def _result_state(self) -> dict[str, Tensor]:
+        if self._average is not None:
+            return self._average.state
+        return dict(self._network.state_dict())
+
+    def _reason_to_stop(self) -> str | None:
+        config = self._config
+        if config.max_seconds is not None and self._seconds >= config.max_seconds:
+            return "time is up"
+        if (
+            config.patience is not None
+            and self._validation
+            and self._epoch - self._best_epoch >= config.patience
+        ):
+            return "no longer improving"
+        return None
+
+    def _seconds_left(self, steps_of_epoch: int) -> float:
+        done = self._epoch * self._steps + steps_of_epoch
+        left = self._seconds / done * (self._config.epochs * self._steps - done)
+        if self._config.max_seconds is not None:
+            left = min(left, max(0.0, self._config.max_seconds - self._seconds))
+        return left
+
+    def _choose_precision(self, stored: TrainingState | None) -> None:
+        # A resumed training keeps its precision, or its weights would differ.
+        precision = self._config.precision if stored is None else stored.precision
+        self._runtime = training_runtime(self._runtime.device, precision)
+        half = self._runtime.dtype is torch.float16
+        self._scaler = torch.amp.GradScaler(self._runtime.device.type, enabled=half)
+
+    def _state(self) -> TrainingState:
+        return TrainingState(
+            network=self._network.state_dict(),
+            optimiser=self._optimiser.state_dict(),
+            average={} if self._average is None else self._average.state,
+            average_updates=0 if self._average is None else self._average.updates,
+            best=self._best,
+            best_epoch=self._best_epoch,
+            best_score=self._best_score,
+            epoch=self._epoch,
+            seconds=self._seconds,
+            precision=self._runtime.precision,
+        )
+
+    def _restore(self, state: TrainingState) -> None:
+        self._network.load_state_dict(state.network)
+        self._optimiser.load_state_dict(state.optimiser)
+        if self._average is not None:
+            self._average.restore(state.average, state.average_updates)
+        self._best, self._best_epoch = state.best, state.best_epoch
+        self._best_score, self._epoch = state.best_score, state.epoch
+        self._seconds = state.seconds
+
+
+def _optimiser(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    groups: list[dict[str, object]] = [{"params": list(network.parameters()), "rate": 1.0}]
+    if isinstance(network, UNet):
+        groups = [
+            {"params": list(network.encoder_parameters()), "rate": config.encoder_rate},
+            {"params": list(network.decoder_parameters()), "rate": 1.0},
+        ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+
+
+def _seed(*parts: int) -> int:
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _freeze_statistics(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()

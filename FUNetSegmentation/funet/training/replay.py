@@ -1,0 +1,79 @@
+"""Slices that are kept with a model, so that a retraining can repeat what it learned before."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..annotations.samples import SliceSample
+
+# 5 bytes a pixel: about 160 MB, more than any replay needs.
+_MOST_KEPT_PIXELS = 2**25
+
+
+def kept_for_replay(
+    corrections: Sequence[SliceSample], others: Sequence[SliceSample]
+) -> tuple[SliceSample, ...]:
+    """Return the slices to keep with a model, at most about 160 MB.
+
+    Where that does not hold all, corrections go first, then slices that show a structure, and
+    among these a random choice.
+    """
+    rng = np.random.default_rng(0)
+    ranked = sorted(
+        (
+            (index >= len(corrections), not sample.shows_structure, rng.random(), index, sample)
+            for index, sample in enumerate((*corrections, *others))
+        ),
+        key=lambda entry: entry[:3],
+    )
+    pixels = np.cumsum([entry[-1].labels.size for entry in ranked])
+    chosen = ranked[: int(np.searchsorted(pixels, _MOST_KEPT_PIXELS, side="right"))]
+    return tuple(sample for *_, sample in sorted(chosen, key=lambda entry: entry[3]))
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a model has been taught before.
+
+    Attributes:
+        earlier: slices that were corrected in earlier rounds.
+        replay: slices that taught the first version of the model's line.
+    """
+
+    earlier: tuple[SliceSample, ...]
+    replay: tuple[SliceSample, ...]
+
+
+def recall(
+    kept: Sequence[SliceSample], root: Sequence[SliceSample], corrections: Sequence[SliceSample]
+) -> Memory:
+    """Tell earlier corrections from what the first version learned; a slice is never in both.
+
+    Of a slice that was annotated several times (it is known by its pixels), the last labels count.
+
+    Args:
+        kept: slices kept with the version to be retrained.
+        root: slices kept with the first version of its line.
+        corrections: slices that are corrected now.
+    """
+    first_labels = {_digest(sample, with_labels=True) for sample in root}
+    earlier = [s for s in kept if _digest(s, with_labels=True) not in first_labels]
+    earlier = _without(earlier, corrections)
+    return Memory(tuple(earlier), tuple(_without(root, (*corrections, *earlier))))
+
+
+def _without(samples: Sequence[SliceSample], newer: Sequence[SliceSample]) -> list[SliceSample]:
+    images = {_digest(sample) for sample in newer}
+    return [sample for sample in samples if _digest(sample) not in images]
+
+
+def _digest(sample: SliceSample, *, with_labels: bool = False) -> bytes:
+    digest = hashlib.sha256(repr(sample.image.shape).encode())
+    digest.update(np.ascontiguousarray(sample.image).tobytes())
+    if with_labels:
+        digest.update(np.ascontiguousarray(sample.labels).tobytes())
+    return digest.digest()
