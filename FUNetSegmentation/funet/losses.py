@@ -286,8 +286,8 @@ class _FeedbackCrossEntropy(torch.autograd.Function):
 
 
 def _weight(power: Tensor, min_weight: float) -> Tensor:
-    """The weight for p ** beta; rounding may not take it below its smallest value."""
-    return (power * math.log(min_weight)).exp_().clamp(min=min_weight)
+    """The weight for p ** beta; exact at both ends, which exp(power * log(m)) is not."""
+    return torch.pow(min_weight, power)
 
 
 def _at_least_float32(values: Tensor) -> Tensor:
