@@ -7,13 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# Threads that wait should sleep: they share the cores with whatever else runs.
-export OMP_WAIT_POLICY := PASSIVE
-
 .PHONY: demo test lint figures clean
 
 demo: $(READY)
-	$(BIN)/python Demo/demo.py --output build/demo
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python Demo/demo.py --output build/demo
 
 test: lint
 	$(BIN)/python -m pytest

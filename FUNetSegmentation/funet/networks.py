@@ -44,7 +44,9 @@ class NetworkConfig(StrictConfig):
         num_classes: classes of the result, the background included.
         features: channels of the first level; they double with every level.
         depth: number of levels.
-        dropout: share of the elements that is dropped after each block's first activation.
+        dropout: share of the elements that is dropped: after each block's first activation
+            without batch normalisation, before the last convolution with it. Dropout before a
+            batch normalisation would spoil its statistics (Li et al., CVPR 2019).
         residual: whether a shortcut leads around each pair of convolutions.
         normalisation: ``"batch"`` normalises after each convolution of a pair.
         spatial_dims: 2 for slices, 3 for volumes.
@@ -88,7 +90,7 @@ class ConvBlock(nn.Module):
     """One level: twice (3-wide convolution, batch normalisation if any, ReLU).
 
     In a residual block the input, through a 1-wide convolution where the channel numbers differ,
-    is added before the last ReLU. Dropout acts once, after the first ReLU.
+    is added before the last ReLU. Without batch normalisation, dropout acts after the first ReLU.
     """
 
     def __init__(self, config: NetworkConfig, in_channels: int, out_channels: int) -> None:
@@ -110,7 +112,7 @@ class ConvBlock(nn.Module):
             out_channels, out_channels, 3, padding=1, bias=not normalised
         )
         self.norm2 = norm()
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Identity() if normalised else nn.Dropout(config.dropout)
         self.shortcut: nn.Module | None = None
         if config.residual:
             same = in_channels == out_channels
@@ -154,6 +156,8 @@ class UNet(nn.Module):
         self.decoder = nn.ModuleList(
             ConvBlock(config, 2 * channels, channels) for channels in upward
         )
+        normalised = config.normalisation == "batch"
+        self.dropout = nn.Dropout(config.dropout) if normalised else nn.Identity()
         self.head = _CONVOLUTIONS[dims](config.features, config.num_classes, 1)
         self.apply(_initialise)
 
@@ -180,7 +184,7 @@ class UNet(nn.Module):
         skips.pop()
         for upsample, block in zip(self.upsamplers, self.decoder, strict=True):
             hidden = block(torch.cat((skips.pop(), upsample(hidden)), dim=1))
-        logits: Tensor = self.head(hidden)
+        logits: Tensor = self.head(self.dropout(hidden))
         own_size: tuple[Any, ...] = tuple(slice(side) for side in images.shape[2:])
         return logits[(..., *own_size)]
 
