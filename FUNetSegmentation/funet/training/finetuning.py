@@ -21,6 +21,18 @@ from .loop import train
 from .presets import TrainingConfig
 from .validation import score_slices
 
+# The slices to come look like those corrected, so that strong changes teach what is not needed.
+_SLIGHT_CHANGES = Augmentation(
+    rotation=8,
+    scale=0.1,
+    gamma=0.1,
+    contrast=0.1,
+    brightness=0.1,
+    bias=0.1,
+    noise=0.05,
+    blur=1.0,
+)
+
 
 @dataclass(frozen=True)
 class FineTuneConfig:
@@ -43,15 +55,13 @@ class FineTuneConfig:
 
     steps: int = 60
     batch_size: int = 6
-    learning_rate: float = 5e-4
+    learning_rate: float = 2e-3
     encoder_rate: float = 0.3
     replay_share: float = 0.5
     held_out_share: float = 0.25
     least_for_held_out: int = 4
     averaging: float | None = 0.9
-    augmentation: Augmentation | None = field(
-        default_factory=lambda: Augmentation(rotation=8, scale=0.1, blur=1.5, noise=0.1, gamma=0.2)
-    )
+    augmentation: Augmentation | None = field(default_factory=lambda: _SLIGHT_CHANGES)
     crop: int | None = 160
     max_seconds: float | None = None
     seed: int = 0
