@@ -25,7 +25,7 @@ from studies import (
 )
 from tiny_models import same_weights
 
-from funet.cli import COMMANDS, arguments, build_parser, main, segment, train
+from funet.cli import COMMANDS, arguments, build_parser, main, segment, train, training_options
 from funet.cli.console import Console
 from funet.errors import Cancelled, InputError
 from funet.images.geometry import SLICE_AXES
@@ -76,8 +76,8 @@ def test_every_example_of_the_help_is_a_command_that_is_understood() -> None:
 def test_the_choices_are_those_of_the_engine() -> None:
     assert arguments.DEVICES == DEVICES
     assert get_args(Precision) == arguments.PRECISIONS
-    assert train.PRESETS == PRESETS
-    assert train.SLICE_AXES == SLICE_AXES
+    assert training_options.PRESETS == PRESETS
+    assert training_options.SLICE_AXES == SLICE_AXES
     for network in train.NETWORKS:
         build_network(network, in_channels=1, num_classes=2)
     assert [LossConfig(name=loss).name for loss in train.LOSSES] == list(train.LOSSES)

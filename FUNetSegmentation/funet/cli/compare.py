@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from ..errors import Cancelled
 from ..progress import CancelToken
-from .arguments import add_device, in_range, parse_spacing, read_cases, typed_command
+from .arguments import add_device, in_range, read_cases, typed_command
 from .console import ALL_DONE, Console
-from .train import PRESETS, SLICE_AXES
+from .training_options import add_recipe, add_slices, add_structures
 
 if TYPE_CHECKING:
     from ..annotations.samples import SliceSample
@@ -64,22 +64,8 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, required=True, metavar="FOLDER", help="where the results go"
     )
-    parser.add_argument(
-        "--structures",
-        metavar="NAMES",
-        help='names of the label values, such as "1=Midbrain,2=Substantia nigra"; .seg.nrrd files '
-        "have names of their own",
-    )
-    parser.add_argument(
-        "--axis", choices=SLICE_AXES, default="axial", help="plane of the slices (default: axial)"
-    )
-    parser.add_argument(
-        "--spacing",
-        type=parse_spacing,
-        metavar="MM",
-        help="pixel size that all slices are resampled to, such as 0.9 or 0.8,1.0 (rows, columns); "
-        "default: that of each image",
-    )
+    add_structures(parser)
+    add_slices(parser)
     parser.add_argument(
         "--slices-per-subject",
         type=in_range(int, 1, 100_000),
@@ -128,14 +114,7 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("training")
-    group.add_argument(
-        "--preset",
-        choices=PRESETS,
-        default="paper",
-        help="paper: the recipe of the FU-net paper; practice: with augmentation and a Dice term "
-        "(default: paper)",
-    )
-    group.add_argument("--epochs", type=in_range(int, 1, 1_000_000), help="default: the preset's")
+    add_recipe(group)
     group.add_argument(
         "--steps-per-epoch",
         type=in_range(int, 1, 1_000_000),

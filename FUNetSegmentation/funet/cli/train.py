@@ -13,11 +13,11 @@ from .arguments import (
     add_cases,
     add_device,
     in_range,
-    parse_spacing,
     read_cases,
     typed_command,
 )
 from .console import ALL_DONE, Console
+from .training_options import add_recipe, add_slices, add_structures
 
 if TYPE_CHECKING:
     from ..losses import LossConfig
@@ -38,11 +38,9 @@ The model keeps the annotated slices, so that "funet finetune" can repeat them; 
 --forget-slices where the images must not leave the house.
 """
 
-# As in funet.losses and funet.training.presets, which load torch.
+# As in funet.losses and funet.networks, which load torch.
 LOSSES = ("cross_entropy", "feedback")
-PRESETS = ("paper", "practice")
 NETWORKS = ("unet", "brunet", "funet")
-SLICE_AXES = ("axial", "coronal", "sagittal")
 _CHECKPOINT_SUFFIX = ".checkpoint.safetensors"
 
 
@@ -53,12 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", type=Path, required=True, metavar="FOLDER", help="the model's new folder"
     )
     parser.add_argument("--name", required=True, help="name of the model; its id is made from it")
-    parser.add_argument(
-        "--structures",
-        metavar="NAMES",
-        help='names of the label values, such as "1=Midbrain,2=Substantia nigra"; .seg.nrrd files '
-        "have names of their own",
-    )
+    add_structures(parser)
     parser.add_argument(
         "--forget-slices",
         action="store_true",
@@ -84,28 +77,12 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
         type=in_range(float, 0.01, 100),
         help="exponent of the feedback weight (default: 3)",
     )
-    group.add_argument(
-        "--axis", choices=SLICE_AXES, default="axial", help="plane of the slices (default: axial)"
-    )
-    group.add_argument(
-        "--spacing",
-        type=parse_spacing,
-        metavar="MM",
-        help="pixel size that all slices are resampled to, such as 0.9 or 0.8,1.0 (rows, columns); "
-        "default: that of each image",
-    )
+    add_slices(group)
 
 
 def _add_schedule(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("training")
-    group.add_argument(
-        "--preset",
-        choices=PRESETS,
-        default="paper",
-        help="paper: the recipe of the FU-net paper; practice: with augmentation, for best results "
-        "(default: paper)",
-    )
-    group.add_argument("--epochs", type=in_range(int, 1, 1_000_000), help="default: the preset's")
+    add_recipe(group)
     group.add_argument("--batch-size", type=in_range(int, 1, 1024), help="default: the preset's")
     group.add_argument(
         "--validation",
