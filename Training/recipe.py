@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import safetensors
-import SimpleITK
 import torch
 from split import Split, read_split
 
@@ -25,6 +22,7 @@ from funet.models.manifest import Manifest, MetricRecord, utc_now
 from funet.models.model import Model, save_model
 from funet.networks import build_network
 from funet.prediction.inference import Predictor
+from funet.provenance import versions
 from funet.training.checkpoints import data_digest
 from funet.training.events import EpochFinished, Note, TrainingEvent, TrainingFinished
 from funet.training.loop import train
@@ -180,11 +178,5 @@ def _provenance(
         "samples": len(samples),
         "subjects": sorted({sample.subject for sample in samples}),
         "data_sha256": data_digest(samples),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "SimpleITK": SimpleITK.__version__,
-            "safetensors": safetensors.__version__,
-        },
+        "versions": versions(),
     }

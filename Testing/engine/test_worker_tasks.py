@@ -143,6 +143,28 @@ def test_a_new_model_is_trained_from_a_few_drawn_slices(client, store):
     assert model.manifest.training["subjects"]["phantom 0"] == 3
 
 
+def test_a_structure_that_no_slice_shows_is_refused_by_name(client, store):
+    first, arrays = case(0, slices=[5])
+    names = ["Midbrain", "Substantia nigra", "Red nucleus"]
+    segments = [
+        {"value": value, "name": name, "color": (value, 0, 0)}
+        for value, name in enumerate(names, 1)
+    ]
+    handle = client.submit(
+        "train",
+        {
+            "store": str(store.user_folder),
+            "name": "Boxes",
+            "segments": segments,
+            "cases": [first],
+            "options": OPTIONS,
+        },
+        arrays=arrays,
+    )
+    with pytest.raises(InputError, match="shows Red nucleus"):
+        client.wait(handle, 60)
+
+
 def test_labels_that_the_model_does_not_know_are_refused_and_nothing_is_published(client, store):
     first, arrays = case(0, slices=[2])
     arrays["labels-0"] = phantom_labels(GRID).array

@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..annotations.samples import SliceSample, samples_from_volume
+from ..annotations.samples import SliceSample, require_every_class, samples_from_volume
 from ..annotations.structures import Structures
 from ..errors import WorkerError
 from ..images.geometry import Geometry
@@ -113,6 +113,7 @@ def train(arguments: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
         config=replace(training_preset("practice"), **arguments.get("options", {})),
     )
     samples = _samples(arguments, preprocessing, context)
+    require_every_class(samples, [segment.name for segment in segments])
     events = train_model(Structures(segments, samples), plan, cancel=context.cancel)
     trained = _last(events, context, ModelTrained)
     manifest = _store(arguments).publish(
