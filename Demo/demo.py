@@ -22,10 +22,10 @@ from template import TISSUES, brain_template, tissue_reference
 from funet.annotations.samples import SliceSample, samples_from_volume
 from funet.evaluation.metrics import dice
 from funet.evaluation.tables import Table
-from funet.images.preprocessing import Preprocessing
+from funet.images.preprocessing_settings import Preprocessing
 from funet.images.segmentations import LabelMap
 from funet.images.volumes import Volume, write_label_map
-from funet.losses import LossConfig
+from funet.loss_config import LossConfig
 from funet.models.manifest import Manifest
 from funet.models.model import Model
 from funet.models.store import ModelStore

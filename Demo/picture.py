@@ -13,7 +13,8 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from template import TISSUES
 
-from funet.images.preprocessing import Preprocessing, prepare_labels, prepare_volume
+from funet.images.preprocessing import prepare_labels, prepare_volume
+from funet.images.preprocessing_settings import Preprocessing
 from funet.images.segmentations import LabelMap
 from funet.images.volumes import Volume
 from funet.prediction.inference import Prediction

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .configuration import Range, StrictConfig
 from .errors import InputError
-
-MAX_LEVEL_CHANNELS = 1024
-"""Widest level that may be built, about 90 million weights in 3-D: a bound on what a file asks."""
+from .network_config import NetworkConfig
 
 _CONVOLUTIONS = {2: nn.Conv2d, 3: nn.Conv3d}
 _TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
@@ -33,57 +30,6 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "brunet": {"residual": True, "normalisation": "batch"},
     "funet": {"residual": True, "normalisation": "batch"},
 }
-
-
-@dataclass(frozen=True)
-class NetworkConfig(StrictConfig):
-    """What a network is made of; with the weights it is the whole network.
-
-    Attributes:
-        in_channels: channels of the images.
-        num_classes: classes of the result, the background included.
-        features: channels of the first level; they double with every level.
-        depth: number of levels.
-        dropout: share of the elements that is dropped: after each block's first activation
-            without batch normalisation, before the last convolution with it. Dropout before a
-            batch normalisation would spoil its statistics (Li et al., CVPR 2019).
-        residual: whether a shortcut leads around each pair of convolutions.
-        normalisation: ``"batch"`` normalises after each convolution of a pair.
-        spatial_dims: 2 for slices, 3 for volumes.
-
-    Raises:
-        InputError: if a value has the wrong type or is out of its range.
-    """
-
-    title: ClassVar[str] = "network"
-
-    in_channels: Annotated[int, Range(1, 64)]
-    num_classes: Annotated[int, Range(2, 254)]
-    features: Annotated[int, Range(1, MAX_LEVEL_CHANNELS)] = 16
-    depth: Annotated[int, Range(2, 7)] = 5
-    dropout: Annotated[float, Range(0.0, 0.9)] = 0.25
-    residual: bool = True
-    normalisation: Literal["batch", "none"] = "batch"
-    spatial_dims: Literal[2, 3] = 2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.level_channels[-1] > MAX_LEVEL_CHANNELS:
-            raise InputError(
-                f"A network of {self.features} features and {self.depth} levels would have "
-                f"{self.level_channels[-1]} channels in its last level; at most "
-                f"{MAX_LEVEL_CHANNELS} are allowed, so choose fewer features or levels."
-            )
-
-    @property
-    def level_channels(self) -> tuple[int, ...]:
-        """Channels of each level, from the finest to the coarsest."""
-        return tuple(self.features * 2**level for level in range(self.depth))
-
-    @property
-    def size_multiple(self) -> int:
-        """Images whose sides are multiples of this need no padding."""
-        return int(2 ** (self.depth - 1))
 
 
 class ConvBlock(nn.Module):
@@ -219,7 +165,8 @@ def build_network(
         in_channels: channels of the images.
         num_classes: classes of the result, the background included.
         spatial_dims: 2 or 3.
-        **options: any other field of :class:`NetworkConfig`; it goes before what the name says.
+        **options: any other field of :class:`~funet.network_config.NetworkConfig`; it goes before
+            what the name says.
 
     Raises:
         InputError: if the name or an option is unknown, or a value is out of its range.

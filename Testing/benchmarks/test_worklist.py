@@ -15,9 +15,9 @@ from studies import MODEL_SEGMENTS, subject_volume, two_structures, write_study
 from worklist import Slices, corrections_needed, dice_curve, measure, seen_first
 
 from funet.annotations.samples import samples_from_volume
-from funet.images.preprocessing import Preprocessing
+from funet.images.preprocessing_settings import Preprocessing
 from funet.images.segmentations import LabelMap
-from funet.losses import LossConfig
+from funet.loss_config import LossConfig
 from funet.models.manifest import Manifest
 from funet.models.model import save_model
 from funet.networks import build_network

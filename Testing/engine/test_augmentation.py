@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from funet.images.preprocessing import IGNORE_LABEL
+from funet.images.segmentations import IGNORE_LABEL
 from funet.training.augmentation import Augmentation
 
 STILL = dict.fromkeys(

@@ -7,7 +7,7 @@ import torch
 from slices import disc_slice, disc_slices
 
 from funet.annotations.samples import SliceSample
-from funet.images.preprocessing import IGNORE_LABEL
+from funet.images.segmentations import IGNORE_LABEL
 from funet.training.batches import BatchSource, common_sides, patch
 
 

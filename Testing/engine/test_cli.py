@@ -30,7 +30,7 @@ from funet.cli.console import Console
 from funet.errors import Cancelled, InputError
 from funet.images.geometry import SLICE_AXES
 from funet.images.volumes import read_label_map, read_volume
-from funet.losses import LossConfig
+from funet.loss_config import LossConfig
 from funet.models.model import load_model, load_samples_of
 from funet.networks import build_network
 from funet.progress import CancelToken, Progress

@@ -19,7 +19,8 @@ from funet.comparison.runs import ImageScore, Run, read_run, write_run
 from funet.comparison.splits import slices_with_every_structure, split_slices
 from funet.comparison.systems import FocalLoss, System, parse_system
 from funet.errors import Cancelled, InputError
-from funet.losses import LossConfig, build_loss
+from funet.loss_config import LossConfig
+from funet.losses import build_loss
 from funet.networks import build_network
 from funet.progress import CancelToken, Progress
 from funet.training.presets import TrainingConfig

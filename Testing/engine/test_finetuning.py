@@ -12,9 +12,9 @@ from slices import disc_slices
 
 from funet.annotations.samples import SliceSample
 from funet.errors import Cancelled, InputError, TrainingError
-from funet.images.preprocessing import Preprocessing
+from funet.images.preprocessing_settings import Preprocessing
 from funet.images.segmentations import Segment
-from funet.losses import LossConfig
+from funet.loss_config import LossConfig
 from funet.models.manifest import Manifest
 from funet.models.model import Model
 from funet.networks import build_network

@@ -20,7 +20,7 @@ from studies import (
 from funet.annotations.gathering import Case, gather_cases
 from funet.errors import Cancelled, InputError
 from funet.images.geometry import Geometry
-from funet.images.preprocessing import Preprocessing
+from funet.images.preprocessing_settings import Preprocessing
 from funet.images.segmentations import Segment
 from funet.progress import CancelToken, Progress
 
@@ -46,6 +46,7 @@ def test_the_annotated_slices_of_all_cases_are_read(tmp_path: Path) -> None:
     drawn = np.flatnonzero(two_structures(subject_grid(0)).any((1, 2))).tolist()
     assert [sample.slice_index for sample in first.samples] == drawn
     assert {sample.subject for sample in second.samples} == {"sub-01"}
+    assert first.largest_side == pytest.approx(subject_grid(0).largest_side)
     assert [progress.fraction for progress in seen] == [0, 0.5, 1]
 
 

@@ -171,6 +171,10 @@ def test_an_impossible_grid_is_refused(field, value, words):
         replace(axial_grid(), **{field: value})
 
 
+def test_the_largest_side_is_that_of_the_box_of_voxels_however_it_is_stored():
+    assert {round(grid.largest_side, 9) for grid in all_storages(axial_grid())} == {26.6}
+
+
 def test_a_left_handed_grid_is_possible():
     assert replace(axial_grid(), direction=(-1, 0, 0, 0, 1, 0, 0, 0, 1)).voxel_axes() == (0, 1, 2)
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from funet.annotations.samples import samples_from_volume
-from funet.errors import Cancelled
-from funet.images.preprocessing import Preprocessing
+from funet.errors import Cancelled, InputError
+from funet.images.preprocessing_settings import Preprocessing
 from funet.images.segmentations import Segment
-from funet.losses import LossConfig
+from funet.loss_config import LossConfig
 from funet.models.manifest import Manifest
 from funet.models.model import Model
 from funet.networks import build_network
@@ -153,6 +153,57 @@ def test_voxels_that_are_not_numbers_are_counted_and_change_little(predictor):
     assert any("4 voxels of phantom were not numbers" in note for note in broken.notes)
     whole = predictor.predict(volume)
     assert agreement(broken.label_map.array, whole.label_map.array) > 0.95
+
+
+@pytest.mark.parametrize("batch_size", [None, 1, 3])
+@pytest.mark.parametrize("place", ["first", "middle", "last"])
+def test_the_slice_that_is_wanted_first_comes_first_and_is_that_of_the_result(
+    model, place, batch_size
+):
+    predictor = Predictor(model, device="cpu", precision="float32", batch_size=batch_size)
+    for grid in list(all_storages(axial_grid()))[::5]:
+        count = grid.shape[2 - grid.voxel_axes()[2]]
+        wanted = {"first": 0, "middle": count // 2, "last": count - 1}[place]
+        events = []
+        prediction = predictor.predict(
+            phantom_volume(grid),
+            first_slice=wanted,
+            on_slice=lambda index, labels: events.append((index, labels)),  # noqa: B023
+            on_progress=events.append,
+        )
+        (index, labels), number = events[1], sum(isinstance(one, tuple) for one in events)
+        assert (index, number) == (wanted, 1)
+        assert events[0].fraction == 0
+        assert labels.dtype == np.uint8
+        whole = prediction.label_map.array
+        assert np.array_equal(labels, whole.take(wanted, prediction.slice_axis))
+        plain = predictor.predict(phantom_volume(grid))
+        assert np.array_equal(whole, plain.label_map.array)
+        np.testing.assert_allclose(prediction.doubt, plain.doubt, rtol=1e-4)
+
+
+@pytest.mark.parametrize("wanted", [-1, 11])
+def test_a_first_slice_outside_the_volume_is_refused(predictor, wanted):
+    with pytest.raises(InputError, match=f"Slice {wanted} is outside phantom"):
+        predictor.predict(phantom_volume(axial_grid()), first_slice=wanted)
+
+
+def test_the_first_slice_also_comes_when_the_gpu_is_full(model, monkeypatch):
+    predictor = Predictor(model, device="cpu", precision="float32", batch_size=8)
+    compute = predictor._probabilities
+
+    def on_a_small_gpu(images, size):
+        if len(images) > 2:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return compute(images, size)
+
+    monkeypatch.setattr(predictor, "_probabilities", on_a_small_gpu)
+    seen = []
+    prediction = predictor.predict(
+        phantom_volume(axial_grid()), first_slice=5, on_slice=lambda *one: seen.append(one)
+    )
+    assert np.array_equal(seen[0][1], prediction.label_map.array[5])
+    assert len(seen) == 1
 
 
 def test_progress_rises_to_one(predictor):

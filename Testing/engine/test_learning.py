@@ -15,7 +15,7 @@ from tiny_models import same_weights
 from funet.annotations.samples import SliceSample
 from funet.annotations.structures import Structures
 from funet.errors import Cancelled, InputError, ModelError
-from funet.images.preprocessing import Preprocessing
+from funet.images.preprocessing_settings import Preprocessing
 from funet.images.segmentations import Segment
 from funet.models.model import Model, load_model, load_samples_of, save_model
 from funet.models.store import ModelStore
@@ -187,6 +187,16 @@ def test_too_few_corrections_to_hold_some_out_give_a_version_without_numbers(
     last = retrain(trained.model, structures(disc_slices(1, "new", sides=(32, 28))))
     assert last.finished.kept
     assert last.model.manifest.metrics == ()
+
+
+def test_every_version_tells_the_size_of_the_volumes_that_it_is_made_for() -> None:
+    short = replace(CONFIG, epochs=1, steps_per_epoch=1)
+    model = run(replace(structures(study()), sides=(180.2, 170.0)), plan(config=short)).model
+    assert model.manifest.training["extent_mm"] == [170, 181]
+    corrections = structures(disc_slices(1, "new", sides=(32, 28)))
+    assert retrain(model, corrections).model.manifest.training["extent_mm"] == [170, 181]
+    larger = retrain(model, replace(corrections, sides=(256.0,)))
+    assert larger.model.manifest.training["extent_mm"] == [170, 256]
 
 
 def test_a_model_that_keeps_no_slices_says_so(trained: ModelTrained) -> None:

@@ -12,14 +12,8 @@ from tiny_models import SEGMENTS, tiny_manifest
 
 from funet.errors import ModelError
 from funet.models.identifiers import identifier, is_identifier
-from funet.models.manifest import (
-    MAX_MANIFEST_BYTES,
-    Manifest,
-    dump_manifest,
-    parse_manifest,
-    read_manifest,
-)
-from funet.models.weights import FileDigest
+from funet.models.layout import MAX_MANIFEST_BYTES, FileDigest
+from funet.models.manifest import Manifest, dump_manifest, parse_manifest, read_manifest
 
 SAVED = tiny_manifest().with_files(FileDigest("ab" * 32, 1234), FileDigest("cd" * 32, 99))
 VALID: dict[str, Any] = json.loads(dump_manifest(SAVED))

@@ -221,7 +221,7 @@ def test_ignored_voxels_belong_to_nothing(which: int) -> None:
 
 
 def test_the_ignore_label_is_the_one_of_the_training() -> None:
-    from funet.images.preprocessing import IGNORE_LABEL
+    from funet.images.segmentations import IGNORE_LABEL
 
     for function in (dice, score_structures):
         assert inspect.signature(function).parameters["ignore_label"].default == IGNORE_LABEL

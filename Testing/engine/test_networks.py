@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from funet.errors import InputError
-from funet.networks import ConvBlock, NetworkConfig, UNet, build_network, fold_batch_norm
+from funet.network_config import NetworkConfig
+from funet.networks import ConvBlock, UNet, build_network, fold_batch_norm
 
 # One input channel, three classes, 16 features, five levels. U-net: a 3x3 convolution from a to b
 # channels has 9ab + b weights (27ab + b in 3-D), an up-convolution 4ab + b (8ab + b).

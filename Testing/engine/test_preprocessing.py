@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from funet.errors import InputError
 from funet.images import preprocessing as module
 from funet.images.preprocessing import (
-    IGNORE_LABEL,
-    Preprocessing,
     prepare_labels,
     prepare_volume,
     resample_slices,
     restore_stack,
 )
+from funet.images.preprocessing_settings import Preprocessing
+from funet.images.segmentations import IGNORE_LABEL
 from funet.images.volumes import Volume, read_label_map, read_volume
 
 from phantoms import all_storages, axial_grid, oblique_grid, phantom_labels, phantom_volume

@@ -16,7 +16,7 @@ from funet.annotations.samples import (
     split_subjects,
 )
 from funet.errors import InputError
-from funet.images.preprocessing import Preprocessing
+from funet.images.preprocessing_settings import Preprocessing
 
 from phantoms import axial_grid, phantom_labels, phantom_volume, stored_otherwise
 

@@ -11,7 +11,7 @@ from studies import MODEL_SEGMENTS, content, subject_grid, subject_volume, write
 from tiny_models import tiny_manifest, tiny_network
 
 from funet.errors import Cancelled, InputError
-from funet.images.preprocessing import Preprocessing
+from funet.images.preprocessing_settings import Preprocessing
 from funet.images.volumes import read_label_map, read_volume
 from funet.models.model import Model
 from funet.prediction.inference import Predictor

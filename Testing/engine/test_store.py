@@ -15,9 +15,10 @@ from tiny_models import (
 )
 
 from funet.errors import FunetError, ModelError
+from funet.models.locations import default_shipped_folder, default_user_folder
 from funet.models.manifest import Manifest
 from funet.models.model import load_samples_of, save_model
-from funet.models.store import ModelStore, default_shipped_folder, default_user_folder
+from funet.models.store import ModelStore
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,7 @@ from funet.annotations.structures import (
     require_model_labels,
 )
 from funet.errors import InputError
-from funet.images.preprocessing import IGNORE_LABEL
-from funet.images.segmentations import Code, Segment
+from funet.images.segmentations import IGNORE_LABEL, Code, Segment
 
 MODEL = (Segment(1, "Large", (1, 1, 1)), Segment(2, "Small", (2, 2, 2)))
 
@@ -60,6 +60,11 @@ def test_values_without_names_keep_their_number_as_name() -> None:
     assert named(learned) == {1: "Structure 1", 2: "Structure 2"}
     assert values(learned) == [[0, 1, 2]]
     assert any("name no structures" in note for note in learned.notes)
+
+
+def test_the_sizes_of_the_volumes_are_passed_on_where_they_are_known() -> None:
+    cases = [replace(case(1, 2), largest_side=180.0), case(1, 2), replace(case(2), largest_side=9)]
+    assert learn_structures(cases).sides == match_structures(cases, MODEL, "m").sides == (180, 9)
 
 
 def test_gaps_in_the_values_are_closed_with_a_note() -> None:

@@ -16,7 +16,7 @@ from slices import disc_slices
 from torch import nn
 
 from funet.errors import Cancelled, InputError, TrainingError
-from funet.losses import LossConfig
+from funet.loss_config import LossConfig
 from funet.networks import UNet, build_network
 from funet.progress import CancelToken
 from funet.training.augmentation import Augmentation

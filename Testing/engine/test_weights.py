@@ -20,8 +20,8 @@ from tiny_models import (
 
 from funet.annotations.sample_archive import load_samples, save_samples
 from funet.errors import FunetError, ModelError
+from funet.models.layout import FileDigest
 from funet.models.weights import (
-    FileDigest,
     load_tensors,
     load_weights,
     read_header,

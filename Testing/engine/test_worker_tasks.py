@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_models import tiny_manifest, tiny_network
+from tiny_models import tiny_manifest, tiny_network, tiny_samples
 from worker_tools import TEST_ENVIRONMENT, pump_until, seconds_to_end
 
 from funet.errors import InputError, ModelError
 from funet.images.geometry import Geometry
-from funet.images.preprocessing import Preprocessing
+from funet.images.preprocessing_settings import Preprocessing
 from funet.images.volumes import LabelMap, read_label_map, write_label_map
 from funet.models.model import Model
 from funet.models.store import ModelStore
@@ -82,7 +83,29 @@ def test_a_volume_is_segmented_as_in_this_process(client, store):
     np.testing.assert_array_equal(handle.take_array(result["labels"]), expected.label_map.array)
     np.testing.assert_allclose(result["doubt"], expected.doubt, rtol=1e-2)
     assert result["segments"][0]["terminology"]["value"] == "61962009"
+    assert (result["plane"], result["slice_axis"]) == ("axial", 0)
     assert progress[-1].fraction == 1
+
+
+def test_the_visible_slice_arrives_before_the_rest(client, store):
+    events = []
+
+    def on_metric(values):
+        events.append((values["slice"], handle.take_array(values["labels"])))
+
+    handle = client.submit(
+        "segment",
+        arguments(store, volume=described(GRID), first_slice=7),
+        arrays={"volume": phantom_volume(GRID).array},
+        on_metric=on_metric,
+        on_progress=events.append,
+    )
+    result = client.wait(handle, 60)
+    labels = handle.take_array(result["labels"])
+    index, first = events[1]
+    assert index == 7
+    assert first.dtype == np.uint8
+    np.testing.assert_array_equal(first, labels.take(7, result["slice_axis"]))
 
 
 def test_an_unknown_model_is_the_same_error_as_in_this_process(client, store):
@@ -108,7 +131,9 @@ def test_corrected_slices_become_a_new_version_that_keeps_them(client, store):
     assert result["kept"]
     assert result["model"] == "tiny.v2"
     assert "too few" in result["reason"]
+    assert "tiny keeps no slices of its training, so some may be forgotten." in result["notes"]
     assert store.active("tiny").parent == "tiny"
+    assert store.active("tiny").training["extent_mm"] == [26, 27]
     assert {"loss", "step"} <= set(metrics[0])
 
 
@@ -141,6 +166,25 @@ def test_a_new_model_is_trained_from_a_few_drawn_slices(client, store):
         "Substantia nigra",
     ]
     assert model.manifest.training["subjects"]["phantom 0"] == 3
+    assert model.manifest.training["extent_mm"] == [26, 27]
+    assert result["notes"] == []  # two subjects: one to learn from, one to validate with
+
+
+def test_what_the_user_should_know_comes_with_the_new_model(client, store):
+    first, arrays = case(0, slices=[3, 4, 5, 6])
+    handle = client.submit(
+        "train",
+        {
+            "store": str(store.user_folder),
+            "name": "Boxes of one subject",
+            "segments": [{"value": n, "name": f"Box {n}", "color": (n, 0, 0)} for n in (1, 2)],
+            "cases": [first],
+            "options": OPTIONS,
+        },
+        arrays=arrays,
+    )
+    (note,) = client.wait(handle, 60)["notes"]
+    assert note.startswith("All slices come from one subject")
 
 
 def test_a_structure_that_no_slice_shows_is_refused_by_name(client, store):
@@ -204,6 +248,57 @@ def test_many_files_are_segmented_and_one_bad_one_does_not_stop_the_rest(client,
     assert [outcome["status"] for outcome in outcomes] == ["failed", "done"]
     assert "bad.nii.gz" in outcomes[0]["message"]
     assert read_label_map(outcomes[1]["output"]).geometry.matches(GRID)
+
+
+def test_folders_and_patterns_are_segmented_like_single_files(client, store, tmp_path):
+    labels = (phantom_volume(GRID).array > 1).astype(np.uint8)
+    for name in ("study/a.nrrd", "study/b.nii.gz", "other/c1.nrrd", "other/d.nrrd"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_label_map(tmp_path / name, LabelMap(labels, GRID))
+    paths = [str(tmp_path / "study"), str(tmp_path / "other" / "c*.nrrd")]
+    handle = client.submit(
+        "segment_files", arguments(store, paths=paths, output=str(tmp_path / "out"))
+    )
+    outcomes = client.wait(handle, 60)["outcomes"]
+    assert sorted(Path(one["input"]).name for one in outcomes) == ["a.nrrd", "b.nii.gz", "c1.nrrd"]
+    assert {(one["status"], one["message"]) for one in outcomes} == {("done", "")}
+
+
+def test_a_model_goes_to_a_file_and_comes_back(client, store, tmp_path):
+    file = tmp_path / "tiny é.zip"
+    exported = client.submit("export_model", arguments(store, path=str(file), samples=False))
+    assert client.wait(exported, 60) == {"model": "tiny", "path": str(file)}
+    elsewhere = ModelStore(tmp_path / "elsewhere")
+    imported = client.submit(
+        "import_model", {"store": str(elsewhere.user_folder), "path": str(file)}
+    )
+    assert client.wait(imported, 60) == {
+        "model": "tiny",
+        "name": "A tiny model",
+        "note": "The model tiny was imported.",
+    }
+    assert elsewhere.load("tiny").manifest.weights == store.load("tiny").manifest.weights
+
+
+@pytest.mark.parametrize("samples", [False, True])
+def test_kept_slices_leave_with_a_model_only_when_asked_for(client, store, tmp_path, samples):
+    parent = store.load("tiny").manifest
+    store.publish(parent.child(), tiny_network(1), tiny_samples())
+    handle = client.submit(
+        "export_model",
+        arguments(store, model="tiny.v2", path=str(tmp_path / "v2.zip"), samples=samples),
+    )
+    client.wait(handle, 60)
+    with zipfile.ZipFile(tmp_path / "v2.zip") as archive:
+        assert ("samples.safetensors" in archive.namelist()) is samples
+
+
+def test_a_file_that_is_no_model_is_refused_by_name(client, store, tmp_path):
+    file = tmp_path / "holiday.zip"
+    file.write_text("no model")
+    handle = client.submit("import_model", arguments(store, path=str(file)))
+    with pytest.raises(ModelError, match=r"holiday\.zip cannot be imported"):
+        client.wait(handle, 60)
 
 
 def test_the_model_stays_warm_between_two_jobs(store):

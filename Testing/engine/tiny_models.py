@@ -14,11 +14,12 @@ import numpy as np
 import torch
 
 from funet.annotations.samples import SliceSample
-from funet.images.preprocessing import Preprocessing
+from funet.images.preprocessing_settings import Preprocessing
 from funet.images.segmentations import Code, Segment
-from funet.losses import LossConfig
+from funet.loss_config import LossConfig
 from funet.models.manifest import Manifest, MetricRecord
-from funet.networks import NetworkConfig, UNet
+from funet.network_config import NetworkConfig
+from funet.networks import UNet
 
 CONFIG = NetworkConfig(in_channels=1, num_classes=3, features=2, depth=2)
 SEGMENTS = (

@@ -9,8 +9,8 @@ from split import read_split
 
 from funet.evaluation.metrics import dice
 from funet.images.volumes import read_label_map, read_volume
+from funet.models.locations import default_shipped_folder
 from funet.models.model import load_model
-from funet.models.store import default_shipped_folder
 from funet.prediction.inference import Predictor
 
 SHIPPED = ("hippocampus-t1", "midbrain-t1")

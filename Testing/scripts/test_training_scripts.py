@@ -11,6 +11,8 @@ import train_midbrain
 from recipe import Recipe, run
 from split import read_split
 
+from funet.images.volumes import read_volume
+from funet.models.fitting import extent_of
 from funet.models.model import load_model
 
 
@@ -28,6 +30,9 @@ def test_a_recipe_makes_a_model_with_measured_numbers(
     assert {metric.structure for metric in manifest.metrics} == {s.name for s in recipe.segments}
     assert manifest.training["subjects"] == [read_split(recipe.split).train[0]]
     assert "shared" not in str(manifest.training)
+    low, high = extent_of(manifest)
+    image = read_volume(data / "images" / f"{read_split(recipe.split).train[0]}.nii.gz")
+    assert low <= image.geometry.largest_side <= high
 
 
 @pytest.mark.parametrize("name", ["hippocampus", "midbrain"])

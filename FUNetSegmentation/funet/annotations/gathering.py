@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..images.geometry import Geometry
-from ..images.preprocessing import Preprocessing
+from ..images.preprocessing_settings import Preprocessing
 from ..images.segmentations import LabelMap, Segment
 from ..images.volumes import Volume, read_label_map, read_volume, resample_label_map
 from ..progress import CancelToken, ProgressCallback, ProgressReporter
@@ -45,12 +45,14 @@ class GatheredCase:
         samples: slices with the label values of that file.
         segments: what the file says that the values mean; empty if it says nothing.
         notes: what the user should know, as plain sentences.
+        largest_side: longest side of the volume, mm, if it is known.
     """
 
     labels: Path
     samples: tuple[SliceSample, ...]
     segments: tuple[Segment, ...]
     notes: tuple[str, ...]
+    largest_side: float | None = None
 
 
 def gather_cases(
@@ -103,7 +105,8 @@ def _gather(case: Case, subject: str, preprocessing: Preprocessing) -> GatheredC
         annotated=case.slices,
         subject=subject,
     )
-    return GatheredCase(case.labels, samples, label_map.segments, tuple(notes))
+    side = volume.geometry.largest_side
+    return GatheredCase(case.labels, samples, label_map.segments, tuple(notes), side)
 
 
 def _uncut(label_map: LabelMap, volume: Volume, path: Path) -> LabelMap:

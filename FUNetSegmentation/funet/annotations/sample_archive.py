@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from ..errors import FunetError, ModelError
-from ..models.weights import FileDigest, load_tensors, save_tensors
+from ..models.layout import FileDigest
+from ..models.weights import load_tensors, save_tensors
 from ..strict_json import Record, parse_json
 from .samples import SliceSample
 

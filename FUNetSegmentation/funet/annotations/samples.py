@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..images.preprocessing import IGNORE_LABEL, Preprocessing, prepare_labels, prepare_volume
+from ..images.preprocessing import prepare_labels, prepare_volume
+from ..images.preprocessing_settings import Preprocessing
+from ..images.segmentations import IGNORE_LABEL
 from ..images.volumes import LabelMap, Volume
 
 Annotated = Literal["labelled", "all"] | Sequence[int]
@@ -82,7 +84,7 @@ def samples_from_volume(
         holds_label = (labels != 0) & (labels != IGNORE_LABEL)
         chosen = np.flatnonzero(holds_label.any((1, 2))).tolist()
     else:
-        _require_inside(volume, order.axis, annotated)
+        order.require_slices(annotated, volume.name)
         chosen = [order.stack_index(index) for index in annotated]
     if not chosen:
         raise InputError(f"No slice of {volume.name} is annotated; draw at least one.")
@@ -99,15 +101,6 @@ def samples_from_volume(
 
 def _grid(image: Volume | LabelMap) -> str:
     return "×".join(str(side) for side in reversed(image.geometry.shape))
-
-
-def _require_inside(volume: Volume, axis: int, indices: Sequence[int]) -> None:
-    count = volume.geometry.shape[axis]
-    outside = [index for index in indices if not 0 <= index < count]
-    if outside:
-        raise InputError(
-            f"Slice {outside[0]} is outside {volume.name}, whose slices are 0 to {count - 1}."
-        )
 
 
 def require_every_class(samples: Sequence[SliceSample], names: Sequence[str]) -> None:

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..images.preprocessing import IGNORE_LABEL
-from ..images.segmentations import MAX_LABEL, Segment, default_color
+from ..images.segmentations import IGNORE_LABEL, MAX_LABEL, Segment, default_color
 from ..images.volumes import read_label_map
 from .gathering import GatheredCase
 from .samples import SliceSample, class_counts
@@ -30,11 +29,13 @@ class Structures:
         segments: the structures; their values are 1, 2, ….
         samples: all annotated slices, in the order of the cases.
         notes: what the user should know, as plain sentences.
+        sides: longest side of each volume that the samples come from, mm, where it is known.
     """
 
     segments: tuple[Segment, ...]
     samples: tuple[SliceSample, ...]
     notes: tuple[str, ...] = ()
+    sides: tuple[float, ...] = ()
 
 
 def parse_structures(text: str) -> dict[int, str]:
@@ -92,7 +93,8 @@ def learn_structures(
     keys = sorted(example, key=lambda key: (lowest[key], key))
     segments = tuple(replace(example[key], value=number) for number, key in enumerate(keys, 1))
     samples = _renumbered(cases, tables, segments)
-    return Structures(segments, samples, (*_notes(cases), *_naming_notes(tables, segments, names)))
+    notes = (*_notes(cases), *_naming_notes(tables, segments, names))
+    return Structures(segments, samples, notes, _sides(cases))
 
 
 def _key(segment: Segment) -> str:
@@ -117,7 +119,8 @@ def match_structures(
     """
     known = {segment.value: segment.name for segment in segments}
     tables = [_named_values(case, known, model) for case in cases]
-    return Structures(tuple(segments), _renumbered(cases, tables, segments, model), _notes(cases))
+    samples = _renumbered(cases, tables, segments, model)
+    return Structures(tuple(segments), samples, _notes(cases), _sides(cases))
 
 
 def _named_values(
@@ -195,6 +198,10 @@ def _renumbered(
 
 def _notes(cases: Sequence[GatheredCase]) -> tuple[str, ...]:
     return tuple(note for case in cases for note in case.notes)
+
+
+def _sides(cases: Sequence[GatheredCase]) -> tuple[float, ...]:
+    return tuple(case.largest_side for case in cases if case.largest_side is not None)
 
 
 def _naming_notes(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..annotations.structures import Structures
     from ..comparison.experiment import Plan
     from ..comparison.runs import Run
-    from ..images.preprocessing import Preprocessing
+    from ..images.preprocessing_settings import Preprocessing
     from ..training.presets import TrainingConfig
 
 HELP = "compare networks and losses on your images, as in the FU-net paper"
@@ -214,7 +214,7 @@ def _config(arguments: argparse.Namespace) -> TrainingConfig:
 
 
 def _preprocessing(arguments: argparse.Namespace) -> Preprocessing:
-    from ..images.preprocessing import Preprocessing
+    from ..images.preprocessing_settings import Preprocessing
     from ..training.presets import preset_preprocessing
 
     axes = Preprocessing(slice_axis=arguments.axis, spacing=arguments.spacing)

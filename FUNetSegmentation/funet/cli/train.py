@@ -20,7 +20,7 @@ from .console import ALL_DONE, Console
 from .training_options import add_recipe, add_slices, add_structures
 
 if TYPE_CHECKING:
-    from ..losses import LossConfig
+    from ..loss_config import LossConfig
     from ..training.learning import ModelPlan, ModelTrained
     from ..training.presets import TrainingConfig
 
@@ -38,7 +38,7 @@ The model keeps the annotated slices, so that "funet finetune" can repeat them; 
 --forget-slices where the images must not leave the house.
 """
 
-# As in funet.losses and funet.networks, which load torch.
+# As in funet.loss_config, and in funet.networks, which loads torch.
 LOSSES = ("cross_entropy", "feedback")
 NETWORKS = ("unet", "brunet", "funet")
 _CHECKPOINT_SUFFIX = ".checkpoint.safetensors"
@@ -154,7 +154,7 @@ def model_plan(arguments: argparse.Namespace) -> ModelPlan:
     Raises:
         InputError: if an option does not fit the others.
     """
-    from ..images.preprocessing import Preprocessing
+    from ..images.preprocessing_settings import Preprocessing
     from ..training.learning import ModelPlan
     from ..training.presets import preset_preprocessing
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import FunetError, InputError
-from ..images.preprocessing import IGNORE_LABEL
-from ..losses import LossConfig, SoftDiceLoss, build_loss
+from ..images.segmentations import IGNORE_LABEL
+from ..loss_config import LossConfig
+from ..losses import SoftDiceLoss, build_loss
 from ..networks import build_network
 
 NETWORKS = ("unet", "brunet")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
@@ -90,6 +90,12 @@ class Geometry:
         matrix[:3, :3] = self._axes * self.spacing
         matrix[:3, 3] = self.origin
         return matrix
+
+    @property
+    def largest_side(self) -> float:
+        """The longest edge of the box that the voxels fill, mm."""
+        sides = zip(reversed(self.shape), self.spacing, strict=True)
+        return max(count * mm for count, mm in sides)
 
     def matches(self, other: Geometry, tolerance: float = 1e-3) -> bool:
         """Whether both grids have the same voxels.
@@ -213,6 +219,22 @@ class SliceOrder:
     def stack_index(self, volume_index: int) -> int:
         """The index in the stack of a slice given along the array's slice axis."""
         return self.volume_index(volume_index)  # a flip is its own inverse
+
+    def require_slices(self, indices: Iterable[int], name: str) -> None:
+        """Refuse indices along the array's slice axis that are outside the volume.
+
+        Args:
+            indices: to be checked.
+            name: of the volume, for the message.
+
+        Raises:
+            InputError: naming the first index that is outside.
+        """
+        for index in indices:
+            if not 0 <= index < self.shape[0]:
+                raise InputError(
+                    f"Slice {index} is outside {name}, whose slices are 0 to {self.shape[0] - 1}."
+                )
 
     @property
     def _flips(self) -> tuple[slice, slice, slice]:

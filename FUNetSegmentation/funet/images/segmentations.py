@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from .geometry import Geometry
 
-# 255 is kept for "not annotated".
 MAX_LABEL = 254
+# The label of pixels that nobody judged: they count neither in losses nor in metrics.
+IGNORE_LABEL = 255
 
 # Values in Slicer's files are 16-bit at most in practice; this bounds the look-up tables.
 _MAX_STORED_VALUE = 65535

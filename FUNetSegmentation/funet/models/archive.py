@@ -15,8 +15,9 @@ from typing import BinaryIO
 from ..errors import ModelError
 from ..files import atomic_file, open_regular, write_error
 from ..strict_json import shown
-from .manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest, dump_manifest, read_manifest
-from .model import SAMPLES_NAME, WEIGHTS_NAME, load_model, load_samples_of
+from .layout import MANIFEST_NAME, MAX_MANIFEST_BYTES, SAMPLES_NAME, WEIGHTS_NAME
+from .manifest import Manifest, dump_manifest, read_manifest
+from .model import load_model, load_samples_of
 from .store import ModelStore
 
 _NAMES = (MANIFEST_NAME, WEIGHTS_NAME, SAMPLES_NAME)

@@ -15,17 +15,15 @@ from typing import Any, TypeVar
 
 from ..errors import ModelError
 from ..files import read_small_file
-from ..images.preprocessing import Preprocessing
+from ..images.preprocessing_settings import Preprocessing
 from ..images.segmentations import Code, Segment
-from ..losses import LossConfig
-from ..networks import NetworkConfig
+from ..loss_config import LossConfig
+from ..network_config import NetworkConfig
 from ..strict_json import JsonObject, Record, dump_json, parse_json, shown
 from .identifiers import LONGEST_FAMILY, LONGEST_ID, MOST_VERSIONS, is_identifier, version_id
-from .weights import MAX_TENSOR_FILE_BYTES, FileDigest
+from .layout import MANIFEST_NAME, MAX_MANIFEST_BYTES, MAX_TENSOR_FILE_BYTES, FileDigest
 
 SCHEMA = 1
-MANIFEST_NAME = "model.json"
-MAX_MANIFEST_BYTES = 2**20
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
@@ -169,7 +167,7 @@ def parse_manifest(data: bytes, source: str = MANIFEST_NAME) -> Manifest:
     """Read the content of ``model.json``.
 
     Args:
-        data: UTF-8 JSON of at most :data:`MAX_MANIFEST_BYTES`.
+        data: UTF-8 JSON of at most :data:`~funet.models.layout.MAX_MANIFEST_BYTES`.
         source: the file, for messages.
 
     Raises:

@@ -14,11 +14,9 @@ from ..annotations.samples import SliceSample
 from ..errors import ModelError
 from ..files import atomic_folder
 from ..networks import UNet
-from .manifest import MANIFEST_NAME, Manifest, dump_manifest, read_manifest
+from .layout import MANIFEST_NAME, SAMPLES_NAME, WEIGHTS_NAME
+from .manifest import Manifest, dump_manifest, read_manifest
 from .weights import load_weights, save_weights
-
-WEIGHTS_NAME = "weights.safetensors"
-SAMPLES_NAME = "samples.safetensors"
 
 
 @dataclass(frozen=True)

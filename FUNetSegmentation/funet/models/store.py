@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
-from ..annotations.samples import SliceSample
 from ..errors import ModelError
 from ..files import atomic_file, remove_folder, remove_leftovers, require_writable
-from ..networks import UNet
 from ..strict_json import shown
 from .active import ActiveVersion, read_active, write_active
 from .identifiers import is_identifier, version_id
-from .manifest import MANIFEST_NAME, Manifest, dump_manifest, read_manifest
-from .model import WEIGHTS_NAME, Model, copy_model, load_model, load_samples_of, save_model
+from .layout import MANIFEST_NAME, WEIGHTS_NAME
+from .locations import default_shipped_folder, default_user_folder
+from .locking import locked
+from .manifest import Manifest, dump_manifest, read_manifest
 
-USER_FOLDER_VARIABLE = "FUNET_MODELS"
-
-_LOCK_NAME = ".lock"
-_LOCK_SECONDS = 60.0
+if TYPE_CHECKING:
+    from ..annotations.samples import SliceSample
+    from ..networks import UNet
+    from .model import Model
 
 
 @dataclass(frozen=True)
@@ -43,29 +41,11 @@ class StoreContent:
     damaged: tuple[DamagedModel, ...]
 
 
-def default_user_folder() -> Path:
-    """Return the folder of the user's models: ``FUNET_MODELS``, or the system's usual place."""
-    chosen = os.environ.get(USER_FOLDER_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "funet" / "models"
-
-
-def default_shipped_folder() -> Path:
-    """Return the folder of the shipped models: inside the package (wheel) or beside it."""
-    package = Path(__file__).resolve().parents[1]
-    inside = package / "Resources" / "Models"
-    return inside if inside.is_dir() else package.parent / "Resources" / "Models"
-
-
 class ModelStore:
     """Finds, publishes and deletes model versions.
+
+    PyTorch is loaded only by what reads or writes weights: :meth:`load`, :meth:`publish`,
+    :meth:`adopt` and :meth:`root_of`; all else works in a process that must not load it.
 
     Every version is a folder named by its id and complete in itself. Changes are made under a
     lock between processes, and each is one rename, so that a reader never sees half of one.
@@ -121,6 +101,8 @@ class ModelStore:
         Raises:
             ModelError: if there is none, or it is damaged.
         """
+        from .model import load_model
+
         return load_model(self.find(id_or_folder))
 
     def is_shipped(self, model_id: str) -> bool:
@@ -160,6 +142,7 @@ class ModelStore:
             ModelError: as :func:`~funet.models.model.save_model`.
             InputError: if the folder cannot be written; all that was there is untouched.
         """
+        from .model import save_model
 
         def write(folder: Path, named: Manifest) -> Manifest:
             return save_model(folder, named, network, samples)
@@ -179,6 +162,8 @@ class ModelStore:
             ModelError: if the model is damaged.
             InputError: if the store cannot be written.
         """
+        from .model import copy_model, load_model, load_samples_of
+
         model = load_model(folder)
         load_samples_of(model)
         manifest = model.manifest
@@ -299,16 +284,10 @@ class ModelStore:
         """Keep other processes from changing the store, and clear what killed ones left."""
         self.require_writable()
         self.user_folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(self.user_folder / _LOCK_NAME, timeout=_LOCK_SECONDS):
-                for folder in (self.user_folder, *_model_folders(self.user_folder)):
-                    remove_leftovers(folder)
-                yield
-        except Timeout as error:
-            raise ModelError(
-                f"Another program has been changing the models in {self.user_folder} for more "
-                f"than {_LOCK_SECONDS:.0f} seconds; try again when it is done."
-            ) from error
+        with locked(self.user_folder):
+            for folder in (self.user_folder, *_model_folders(self.user_folder)):
+                remove_leftovers(folder)
+            yield
 
     def _add(
         self, manifest: Manifest, write: Callable[[Path, Manifest], Manifest], activate: bool

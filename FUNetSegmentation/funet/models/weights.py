@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from ..errors import ModelError
 from ..files import atomic_file, open_regular
 from ..strict_json import JsonObject, Record, parse_json, shown
+from .layout import MAX_TENSOR_FILE_BYTES, FileDigest
 
 MAX_HEADER_BYTES = 16 * 2**20
-MAX_TENSOR_FILE_BYTES = 2**31 - 1
 
 _DTYPES = {
     "BOOL": torch.bool,
@@ -37,14 +37,6 @@ _DTYPES = {
 }
 # The library writes several metadata keys in random order; one key keeps files reproducible.
 _METADATA_KEY = "funet"
-
-
-@dataclass(frozen=True)
-class FileDigest:
-    """Identity of a file: its SHA-256 as 64 hexadecimal digits and its size in bytes."""
-
-    sha256: str
-    size: int
 
 
 @dataclass(frozen=True)

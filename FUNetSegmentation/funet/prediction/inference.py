@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,9 @@ from ..networks import UNet, fold_batch_norm
 from ..progress import CancelToken, ProgressCallback, ProgressReporter
 from ..runtime import Precision, Runtime, choose_device, inference_runtime, is_out_of_memory, place
 from .doubt import expected_errors
+
+SliceCallback = Callable[[int, NDArray[np.uint8]], None]
+"""Receives a slice's index along the volume's own slice axis, and its labels as they lie there."""
 
 # Pixels computed together: about what keeps two cores busy, and what a small GPU holds.
 _PIXELS_PER_BATCH = {"cpu": 4 * 256 * 256, "cuda": 32 * 256 * 256}
@@ -79,6 +83,8 @@ class Predictor:
         volume: Volume,
         *,
         probabilities: bool = False,
+        first_slice: int | None = None,
+        on_slice: SliceCallback | None = None,
         on_progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
     ) -> Prediction:
@@ -87,32 +93,45 @@ class Predictor:
         Args:
             volume: any orientation and spacing.
             probabilities: whether to return the probabilities of all classes, too.
+            first_slice: index along the volume's own slice axis of the slice to segment before
+                all others, for instance the one that the user sees.
+            on_slice: called with the labels of ``first_slice`` as soon as they are there; they
+                are those of the result.
             on_progress: called after every batch.
             cancel: checked after every batch.
 
         Raises:
             Cancelled: within one batch of a cancel.
-            InputError: if the volume cannot be brought to the model's spacing.
+            InputError: if the volume cannot be brought to the model's spacing, or has no such
+                first slice.
         """
         reporter = ProgressReporter(on_progress, cancel)
         reporter.report(0, 1, f"Preparing {volume.name}")
         prepared = prepare_volume(volume, self.manifest.preprocessing)
+        order = prepared.order
+        if first_slice is not None:
+            order.require_slices([first_slice], volume.name)
         notes = list(self._notes)
         if prepared.replaced_voxels:
             notes.append(
                 f"{prepared.replaced_voxels} voxels of {volume.name} were not numbers and were "
                 "treated as background."
             )
-        stack, doubt, soft = self._predict_stack(prepared, probabilities, reporter, notes)
-        order = prepared.order
-        by_volume_index = [order.stack_index(index) for index in range(len(doubt))]
-        label_map = LabelMap(
-            array=restore_stack(stack, prepared),
-            geometry=volume.geometry,
-            segments=self.manifest.segments,
+        first = None if first_slice is None else order.stack_index(first_slice)
+
+        def announce(stack: NDArray[np.uint8]) -> None:
+            if on_slice is not None and first_slice is not None:
+                slices = np.moveaxis(order.from_stack(stack), order.axis, 0)
+                on_slice(first_slice, slices[first_slice].copy())
+
+        stack, doubt, soft = self._predict_stack(
+            prepared, probabilities, first, announce, reporter, notes
         )
+        by_volume_index = [order.stack_index(index) for index in range(len(doubt))]
         return Prediction(
-            label_map=label_map,
+            label_map=LabelMap(
+                restore_stack(stack, prepared), volume.geometry, self.manifest.segments
+            ),
             doubt=doubt[by_volume_index],
             slice_axis=order.axis,
             probabilities=None if soft is None else np.stack([order.from_stack(c) for c in soft]),
@@ -123,36 +142,53 @@ class Predictor:
         self,
         prepared: PreparedVolume,
         probabilities: bool,
+        first: int | None,
+        announce: Callable[[NDArray[np.uint8]], None],
         reporter: ProgressReporter,
         notes: list[str],
     ) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float16] | None]:
-        slices, size = prepared.slices, prepared.original_shape
-        count = len(slices)
+        """Return labels, doubt and probabilities of all slices; ``first`` is announced alone."""
+        count, size = len(prepared.slices), prepared.original_shape
         labels = np.zeros((count, *size), np.uint8)
         doubt = np.zeros(count)
         classes = self._network.config.num_classes
         soft = np.zeros((classes, count, *size), np.float16) if probabilities else None
+        done = 0
+        for chosen, chances in self._computed(prepared, first, notes):
+            labels[chosen] = chances.argmax(1).to(torch.uint8).cpu().numpy()
+            doubt[chosen] = expected_errors(chances).cpu().numpy()
+            if soft is not None:
+                soft[:, chosen] = chances.transpose(0, 1).half().cpu().numpy()
+            if first is not None and done == 0:
+                announce(labels)
+            done += len(chosen)
+            reporter.report(done, count, "Segmenting")
+        return labels, doubt, soft
+
+    def _computed(
+        self, prepared: PreparedVolume, first: int | None, notes: list[str]
+    ) -> Iterator[tuple[NDArray[np.intp], Tensor]]:
+        """Yield indices of slices and their probabilities, batch by batch, ``first`` by itself."""
+        slices, size = prepared.slices, prepared.original_shape
         pixels = _PIXELS_PER_BATCH.get(self._device.type, _PIXELS_PER_BATCH["cpu"])
         batch = self._batch_size or max(1, pixels // math.prod(slices.shape[1:]))
-        self._choose_runtime(slices[count // 2])
-        first = 0
-        while first < count:
-            part = torch.from_numpy(slices[first : first + batch])[:, None]
+        self._choose_runtime(slices[len(slices) // 2])
+        waiting = np.arange(len(slices))
+        if first is not None:
+            waiting = np.r_[first, np.delete(waiting, first)]
+        alone = first is not None
+        while waiting.size:
+            count = 1 if alone else batch
+            chosen = waiting[:count]
             try:
-                chances = self._probabilities(part, size)
+                chances = self._probabilities(torch.from_numpy(slices[chosen])[:, None], size)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
-                batch = self._use_less_memory(batch, notes)
+                batch = self._use_less_memory(count, notes)
                 continue
-            stop = first + len(part)
-            labels[first:stop] = chances.argmax(1).to(torch.uint8).cpu().numpy()
-            doubt[first:stop] = expected_errors(chances).cpu().numpy()
-            if soft is not None:
-                soft[:, first:stop] = chances.transpose(0, 1).half().cpu().numpy()
-            first = stop
-            reporter.report(first, count, "Segmenting")
-        return labels, doubt, soft
+            yield chosen, chances
+            waiting, alone = waiting[count:], False
 
     def _choose_runtime(self, example: NDArray[np.float32]) -> None:
         image = torch.from_numpy(example)[None, None].to(self._device)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..images.preprocessing import IGNORE_LABEL
+from ..images.segmentations import IGNORE_LABEL
 
 
 @dataclass(frozen=True)

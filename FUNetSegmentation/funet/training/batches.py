@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..annotations.samples import SliceSample
-from ..images.preprocessing import IGNORE_LABEL
+from ..images.segmentations import IGNORE_LABEL
 
 # A crop is centred on a labelled pixel this often, so that small structures are seen.
 _FOREGROUND_SHARE = 0.67

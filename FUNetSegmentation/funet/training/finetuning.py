@@ -10,7 +10,8 @@ import numpy as np
 
 from ..annotations.samples import SliceSample, require_known_labels
 from ..errors import TrainingError
-from ..losses import LossConfig, build_loss
+from ..loss_config import LossConfig
+from ..losses import build_loss
 from ..models.model import Model
 from ..networks import UNet
 from ..progress import CancelToken

@@ -14,8 +14,9 @@ from ..annotations.samples import SliceSample
 from ..annotations.splitting import split_validation
 from ..annotations.structures import Structures
 from ..errors import InputError
-from ..images.preprocessing import Preprocessing
+from ..images.preprocessing_settings import Preprocessing
 from ..losses import build_loss
+from ..models.fitting import extent_of, extent_record
 from ..models.identifiers import identifier
 from ..models.manifest import Manifest, MetricRecord, utc_now
 from ..models.model import Model, load_samples_of
@@ -204,15 +205,15 @@ def fine_tune_model(
         "held_out": finished.held_out,
         "reason": finished.reason,
     }
-    manifest = _next_manifest(current.manifest, record, finished)
+    manifest = _next_manifest(current.manifest, record, structures.sides, finished)
     kept = kept_for_replay(learned, memory.replay)
     yield ModelRetrained(Model(manifest, finished.network), kept, finished)
 
 
 def _next_manifest(
-    current: Manifest, record: dict[str, Any], finished: FineTuningFinished
+    current: Manifest, record: dict[str, Any], sides: Sequence[float], finished: FineTuningFinished
 ) -> Manifest:
-    manifest = current.child(training=record)
+    manifest = current.child(training=record | extent_record(sides, extent_of(current)))
     data = f"{finished.held_out} corrected slices held out"
     return replace(manifest, metrics=_metrics(manifest, data, finished.dice_after or ()))
 
@@ -235,7 +236,8 @@ def _new_manifest(plan: ModelPlan, structures: Structures, network: UNet) -> Man
         network=network.config,
         loss=plan.config.loss,
         created=utc_now(),
-        training=_record(structures.samples, plan.config.seed, plan.command),
+        training=_record(structures.samples, plan.config.seed, plan.command)
+        | extent_record(structures.sides),
     )
 
 

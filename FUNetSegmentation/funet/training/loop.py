@@ -313,7 +313,7 @@ def _optimiser(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimi
 
 
 def _seed(*parts: int) -> int:
-    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0]) >> 1
 
 
 def _freeze_statistics(network: nn.Module) -> None:

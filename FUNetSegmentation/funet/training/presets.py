@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..errors import InputError
-from ..images.preprocessing import Preprocessing
-from ..losses import LossConfig
+from ..images.preprocessing_settings import Preprocessing
+from ..loss_config import LossConfig
 from ..runtime import Precision
 from .augmentation import Augmentation
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..annotations.samples import SliceSample
-from ..images.preprocessing import IGNORE_LABEL
+from ..images.segmentations import IGNORE_LABEL
 from ..runtime import Runtime
 from .batches import common_sides, patch
 

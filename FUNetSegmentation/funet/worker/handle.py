@@ -111,7 +111,7 @@ class JobHandle:
             self.callbacks.on_done(self)
 
     def take_array(self, name: str) -> NDArray[Any]:
-        """Read and remove an array that the job left; call it from ``on_done`` or after ``wait``.
+        """Read and remove an array that the job left; call it from a callback or after ``wait``.
 
         Raises:
             WorkerError: when there is none of that name any more.

@@ -90,6 +90,18 @@ class EngineJobs:
 
         return tasks.fine_tune(arguments, context)
 
+    def export_model(self, arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
+        """See :func:`funet.worker.tasks.export_model`."""
+        from . import tasks
+
+        return tasks.export_model(arguments, context)
+
+    def import_model(self, arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
+        """See :func:`funet.worker.tasks.import_model`."""
+        from . import tasks
+
+        return tasks.import_model(arguments, context)
+
     def _warm_predictor(self) -> Any:
         from .tasks import WarmPredictor
 
@@ -103,6 +115,8 @@ class EngineJobs:
             "segment_files": self.segment_files,
             "train": self.train,
             "fine_tune": self.fine_tune,
+            "export_model": self.export_model,
+            "import_model": self.import_model,
         }
 
 

@@ -11,18 +11,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..annotations.samples import SliceSample, require_every_class, samples_from_volume
 from ..annotations.structures import Structures
 from ..errors import WorkerError
 from ..images.geometry import Geometry
-from ..images.preprocessing import Preprocessing
+from ..images.preprocessing_settings import Preprocessing
 from ..images.segmentations import Code, LabelMap, Segment
 from ..images.volumes import Volume
+from ..models import archive
+from ..models.manifest import read_manifest
 from ..models.store import ModelStore
 from ..prediction.inference import Predictor
-from ..prediction.segmenting import segment_files
+from ..prediction.segmenting import expand_inputs, segment_files
 from ..progress import Progress
 from ..training.events import EpochFinished, Note, StepFinished
 from ..training.finetuning import FineTuneConfig
@@ -58,10 +63,21 @@ class WarmPredictor:
 def segment(
     arguments: Mapping[str, Any], context: JobContext, warm: WarmPredictor
 ) -> dict[str, Any]:
-    """Segment the array ``volume``; the result holds the array ``labels`` and the doubt."""
-    predictor = warm.get(arguments)
+    """Segment the array ``volume``; the result holds the array ``labels`` and the doubt.
+
+    With ``first_slice``, an index along the volume's own slice axis, that slice comes first: a
+    metric event ``{"slice": index, "labels": array}`` names its labels, a 2-D array like the
+    slice of the result, ``labels.take(index, slice_axis)``.
+    """
+    predictor, first = warm.get(arguments), arguments.get("first_slice")
+
+    def announce(index: int, labels: NDArray[np.uint8]) -> None:
+        context.metric(slice=index, labels=put_array(context.folder, labels))
+
     prediction = predictor.predict(
         _volume(arguments["volume"], context, "volume"),
+        first_slice=None if first is None else int(first),
+        on_slice=announce,
         on_progress=context.progress,
         cancel=context.cancel,
     )
@@ -71,6 +87,7 @@ def segment(
         "segments": [asdict(segment) for segment in prediction.label_map.segments],
         "doubt": prediction.doubt.tolist(),
         "slice_axis": prediction.slice_axis,
+        "plane": predictor.manifest.preprocessing.slice_axis,
         "notes": list(prediction.notes),
     }
 
@@ -78,10 +95,15 @@ def segment(
 def segment_many(
     arguments: Mapping[str, Any], context: JobContext, warm: WarmPredictor
 ) -> dict[str, Any]:
-    """Segment files into a folder; a metric event tells of each file as it is done."""
+    """Segment files into a folder; a metric event tells of each file as it is done.
+
+    ``paths`` are image files, folders and patterns, see
+    :func:`~funet.prediction.segmenting.expand_inputs`. The message of a file says why it was
+    skipped or failed, or what else the user should know.
+    """
     outcomes = []
     for outcome in segment_files(
-        [Path(path) for path in arguments["paths"]],
+        expand_inputs([str(path) for path in arguments["paths"]]),
         warm.get(arguments),
         Path(arguments["output"]),
         suffix=str(arguments.get("suffix", "nii.gz")),
@@ -94,7 +116,7 @@ def segment_many(
                 "input": str(outcome.input),
                 "output": None if outcome.output is None else str(outcome.output),
                 "status": outcome.status,
-                "message": outcome.message,
+                "message": outcome.message or " ".join(outcome.notes),
                 "seconds": outcome.seconds,
             }
         )
@@ -112,50 +134,77 @@ def train(arguments: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
         preprocessing=preprocessing,
         config=replace(training_preset("practice"), **arguments.get("options", {})),
     )
-    samples = _samples(arguments, preprocessing, context)
-    require_every_class(samples, [segment.name for segment in segments])
-    events = train_model(Structures(segments, samples), plan, cancel=context.cancel)
-    trained = _last(events, context, ModelTrained)
+    structures = _structures(arguments, segments, preprocessing, context)
+    require_every_class(structures.samples, [segment.name for segment in segments])
+    events = train_model(structures, plan, cancel=context.cancel)
+    trained, notes = _followed(events, context, ModelTrained)
     manifest = _store(arguments).publish(
         trained.model.manifest, trained.model.network, trained.samples
     )
-    return {"model": manifest.id, "name": manifest.name}
+    return {"model": manifest.id, "name": manifest.name, "notes": notes}
 
 
 def fine_tune(arguments: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
     """Retrain a model on corrected slices; the new version is published only if it is kept."""
     store = _store(arguments)
     current = store.load(str(arguments["model"]))
-    samples = _samples(arguments, current.manifest.preprocessing, context)
+    manifest = current.manifest
+    structures = _structures(arguments, manifest.segments, manifest.preprocessing, context)
     config = FineTuneConfig(**arguments.get("options", {}))
     events = fine_tune_model(
         current,
-        Structures(current.manifest.segments, samples),
+        structures,
         root=store.root_of(current),
         config=config,
         cancel=context.cancel,
     )
-    retrained = _last(events, context, ModelRetrained)
+    retrained, notes = _followed(events, context, ModelRetrained)
     finished = retrained.finished
-    model = current.manifest
     if finished.kept:
-        model = store.publish(retrained.model.manifest, retrained.model.network, retrained.samples)
+        manifest = store.publish(
+            retrained.model.manifest, retrained.model.network, retrained.samples
+        )
     return {
-        "model": model.id,
+        "model": manifest.id,
         "kept": finished.kept,
         "reason": finished.reason,
         "dice_before": finished.dice_before,
         "dice_after": finished.dice_after,
         "learned": finished.learned,
         "held_out": finished.held_out,
+        "notes": notes,
     }
 
 
-def _last(events: Iterator[object], context: JobContext, kind: type[Any]) -> Any:
-    """Pass the events of a training on, and return its result."""
+def export_model(arguments: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
+    """Write the version ``model`` to the file ``path``, with its kept slices if ``samples``."""
+    del context  # it takes a moment only
+    path = Path(arguments["path"])
+    folder = _store(arguments).find(str(arguments["model"]))
+    archive.export_model(folder, path, include_samples=bool(arguments.get("samples", False)))
+    return {"model": read_manifest(folder).id, "path": str(path)}
+
+
+def import_model(arguments: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
+    """Add the model in the file ``path``; it may get another id, as the ``note`` says."""
+    del context
+    imported = archive.import_model(Path(arguments["path"]), _store(arguments))
+    manifest = imported.manifest
+    return {"model": manifest.id, "name": manifest.name, "note": imported.note}
+
+
+Result = TypeVar("Result")
+
+
+def _followed(
+    events: Iterator[object], context: JobContext, kind: type[Result]
+) -> tuple[Result, list[str]]:
+    """Pass the events of a training on, and return its result and what the user should know."""
     event: object = None
+    notes: list[str] = []
     for event in events:
         if isinstance(event, Note):
+            notes.append(event.text)
             context.log(event.text)
         elif isinstance(event, StepFinished):
             context.progress(Progress(event.fraction, "Learning", event.seconds_left))
@@ -169,7 +218,7 @@ def _last(events: Iterator[object], context: JobContext, kind: type[Any]) -> Any
             )
     if not isinstance(event, kind):
         raise WorkerError("The training ended without a result; run it again.")
-    return event
+    return event, notes
 
 
 def _store(arguments: Mapping[str, Any]) -> ModelStore:
@@ -177,11 +226,15 @@ def _store(arguments: Mapping[str, Any]) -> ModelStore:
     return ModelStore(user_folder=Path(folder) if folder else None)
 
 
-def _samples(
-    arguments: Mapping[str, Any], preprocessing: Preprocessing, context: JobContext
-) -> tuple[SliceSample, ...]:
+def _structures(
+    arguments: Mapping[str, Any],
+    segments: tuple[Segment, ...],
+    preprocessing: Preprocessing,
+    context: JobContext,
+) -> Structures:
     """Read the cases: arrays ``volume-0``, ``labels-0``, ``volume-1`` and so on."""
     samples: list[SliceSample] = []
+    sides: list[float] = []
     for number, case in enumerate(arguments["cases"]):
         volume = _volume(case["volume"], context, f"volume-{number}")
         labels = take_array(context.folder, f"labels-{number}")
@@ -192,8 +245,9 @@ def _samples(
             annotated=case.get("slices", "labelled"),
             subject=case.get("subject"),
         )
+        sides.append(volume.geometry.largest_side)
         context.cancel.raise_if_cancelled()
-    return tuple(samples)
+    return Structures(segments, tuple(samples), sides=tuple(sides))
 
 
 def _segment(fields: Mapping[str, Any]) -> Segment:
