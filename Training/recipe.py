@@ -15,9 +15,10 @@ from split import Split, read_split
 
 from funet.annotations.samples import SliceSample
 from funet.evaluation.metrics import dice
-from funet.images.preprocessing import Preprocessing
+from funet.images.preprocessing_settings import Preprocessing
 from funet.images.segmentations import Segment
 from funet.images.volumes import read_label_map, read_volume
+from funet.models.fitting import Extent, extent_record
 from funet.models.manifest import Manifest, MetricRecord, utc_now
 from funet.models.model import Model, save_model
 from funet.networks import build_network
@@ -46,6 +47,10 @@ class Recipe:
         samples: slices of (subject, data folder, seed).
         weight: how often a slice is drawn, relative to the others.
         groups: names of groups of test subjects, and which subjects belong to them.
+        extent: longest sides, mm, of further volumes that the model is meant for, least and
+            greatest; ``None`` if those that it learns from are typical.
+        generated: further slices of (subject, data folder, seed) to learn from, not to be
+            measured on; ``None`` for none.
     """
 
     id: str
@@ -59,6 +64,8 @@ class Recipe:
     samples: Callable[[str, Path, int], Sequence[SliceSample]]
     weight: Callable[[SliceSample], float]
     groups: Mapping[str, Callable[[str], bool]]
+    extent: Extent | None = None
+    generated: Callable[[str, Path, int], Sequence[SliceSample]] | None = None
 
 
 def run(recipe: Recipe, argv: Sequence[str] | None = None) -> int:
@@ -75,6 +82,9 @@ def run(recipe: Recipe, argv: Sequence[str] | None = None) -> int:
         [s for subject in part for s in recipe.samples(subject, arguments.data, arguments.seed)]
         for part in (split.train, split.validation)
     )
+    if recipe.generated is not None:
+        for subject in split.train:
+            training += recipe.generated(subject, arguments.data, arguments.seed)
     logger.info("%d slices to train, %d to validate", len(training), len(validation))
     config = replace(recipe.config, seed=arguments.seed, epochs=arguments.epochs)
     torch.manual_seed(arguments.seed)
@@ -102,11 +112,18 @@ def run(recipe: Recipe, argv: Sequence[str] | None = None) -> int:
         created=utc_now(),
         licence=recipe.licence,
         training=_provenance(recipe, training, config, finished)
+        | learned_extent(recipe, arguments.data, split.train)
         | {"seconds": round(time.monotonic() - began), "threads": arguments.threads},
     )
     metrics = _measure(Model(manifest, network), arguments.data, recipe, split)
     save_model(arguments.output / recipe.id, replace(manifest, metrics=metrics), network)
     return 0
+
+
+def learned_extent(recipe: Recipe, data: Path, subjects: Sequence[str]) -> dict[str, object]:
+    """Return what the record of the training says of the size of volumes."""
+    volumes = (read_volume(data / "images" / f"{subject}.nii.gz") for subject in subjects)
+    return extent_record((volume.geometry.largest_side for volume in volumes), recipe.extent)
 
 
 def _options(recipe: Recipe, argv: Sequence[str] | None) -> argparse.Namespace:

@@ -17,10 +17,10 @@ from pathlib import Path
 from recipe import Recipe, run
 
 from funet.annotations.samples import SliceSample, samples_from_volume
-from funet.images.preprocessing import Preprocessing
+from funet.images.preprocessing_settings import Preprocessing
 from funet.images.segmentations import Code, Segment
 from funet.images.volumes import read_label_map, read_volume
-from funet.losses import LossConfig
+from funet.loss_config import LossConfig
 from funet.training.augmentation import Augmentation
 from funet.training.presets import TrainingConfig
 

@@ -2,7 +2,9 @@
 
 The data folder holds ``images/`` and ``labels/`` of ds002748 (OpenNeuro, CC0) and ds011 (OpenfMRI,
 PDDL). The labels (1 midbrain, 2 substantia nigra) are silver: the consensus of three atlases that
-were registered to each subject, not a drawing by an expert.
+were registered to each subject, not a drawing by an expert. Most of the heads are brain-extracted;
+whole heads are generated around them from the label maps of SynthSeg (Apache-2.0), which are
+expected in the folder ``synthseg_label_maps`` beside the data folder.
 
     python Training/train_midbrain.py --data ../shared/data/midbrain
 
@@ -16,24 +18,51 @@ from pathlib import Path
 
 import numpy as np
 from recipe import Recipe, run
+from whole_heads import read_head_map, with_head
 
 from funet.annotations.samples import SliceSample, samples_from_volume
-from funet.images.preprocessing import Preprocessing
-from funet.images.segmentations import Code, Segment
-from funet.images.volumes import read_label_map, read_volume
-from funet.losses import LossConfig
+from funet.images.preprocessing_settings import Preprocessing
+from funet.images.segmentations import Code, LabelMap, Segment
+from funet.images.volumes import Volume, read_label_map, read_volume
+from funet.loss_config import LossConfig
 from funet.training.augmentation import Augmentation
 from funet.training.presets import TrainingConfig
 
 PREPROCESSING = Preprocessing(slice_axis="axial", spacing=(0.9, 0.9), intensity="volume")
 MARGIN = 6  # slices above and below the midbrain that are all used
 OTHER_SLICES = 10  # taken at random from the rest of the head, against false alarms there
+HEADS_PER_SUBJECT = 2  # generated around each brain-extracted image
 
 
 def samples_of(subject: str, data: Path, seed: int) -> tuple[SliceSample, ...]:
     """Return the slices around the midbrain and some others; the label maps are complete."""
     volume = read_volume(data / "images" / f"{subject}.nii.gz")
     labels = read_label_map(data / "labels" / f"{subject}.nii.gz")
+    return chosen_slices(subject, volume, labels, seed)
+
+
+def generated_samples(subject: str, data: Path, seed: int) -> tuple[SliceSample, ...]:
+    """Return slices of whole heads that are generated around a brain-extracted image."""
+    if is_whole_head(subject):
+        return ()
+    maps = sorted((data.parent / "synthseg_label_maps").glob("training_seg_*.nii.gz"))
+    if not maps:
+        raise FileNotFoundError(f"{data.parent / 'synthseg_label_maps'} holds no label maps")
+    volume = read_volume(data / "images" / f"{subject}.nii.gz")
+    labels = read_label_map(data / "labels" / f"{subject}.nii.gz")
+    samples: list[SliceSample] = []
+    for number in range(HEADS_PER_SUBJECT):
+        generator = np.random.default_rng([seed, number, *subject.encode()])
+        head = read_head_map(maps[generator.integers(len(maps))])
+        whole, whole_labels = with_head(volume, labels, head, generator)
+        samples += chosen_slices(subject, whole, whole_labels, seed)
+    return tuple(samples)
+
+
+def chosen_slices(
+    subject: str, volume: Volume, labels: LabelMap, seed: int
+) -> tuple[SliceSample, ...]:
+    """Return the slices around the midbrain and some of the others."""
     every = samples_from_volume(volume, labels, PREPROCESSING, annotated="all", subject=subject)
     shown = [i for i, sample in enumerate(every) if sample.shows_structure]
     near = range(max(0, shown[0] - MARGIN), min(len(every), shown[-1] + MARGIN + 1))
@@ -72,8 +101,8 @@ RECIPE = Recipe(
     ),
     preprocessing=PREPROCESSING,
     config=TrainingConfig(
-        epochs=30,
-        steps_per_epoch=50,
+        epochs=60,
+        steps_per_epoch=60,
         batch_size=8,
         learning_rate=2e-3,
         weight_decay=1e-4,
@@ -86,6 +115,8 @@ RECIPE = Recipe(
     ),
     samples=samples_of,
     weight=weight,
+    generated=generated_samples,
+    extent=(150.0, 300.0),  # from small brains without the skull to heads with the neck
     groups={
         "subjects never seen, training site (ds002748)": lambda name: not is_whole_head(name),
         "whole head never seen (ds011)": is_whole_head,
