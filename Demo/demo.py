@@ -2,8 +2,10 @@
 
     make demo
 
-The input comes with nilearn: the MNI ICBM 152 template (a T1-weighted average of 152 adults) and
-its maps of grey and white matter, which serve as the reference of the second part.
+Everything happens on nodes of a MRML scene, by the logic class of the 3D Slicer module, as in
+Slicer's Python console. The input comes with nilearn: the MNI ICBM 152 template (a T1-weighted
+average of 152 adults) and its maps of grey and white matter, which serve as the reference of the
+second part.
 """
 
 from __future__ import annotations
@@ -13,46 +15,29 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
+from demo_scene import DemoScene
+from numpy.typing import NDArray
 from picture import draw_steps
-from template import TISSUES, brain_template, tissue_reference
+from template import NAME, TISSUES, brain_template, template_file, tissue_reference
 
-from funet.annotations.samples import SliceSample, samples_from_volume
 from funet.evaluation.metrics import dice
 from funet.evaluation.tables import Table
-from funet.images.preprocessing_settings import Preprocessing
-from funet.images.segmentations import LabelMap
-from funet.images.volumes import Volume, write_label_map
-from funet.loss_config import LossConfig
-from funet.models.manifest import Manifest
-from funet.models.model import Model
-from funet.models.store import ModelStore
-from funet.networks import build_network
-from funet.prediction.inference import Prediction, Predictor
-from funet.prediction.review import worklist
-from funet.training.augmentation import Augmentation
-from funet.training.events import StepFinished
-from funet.training.finetuning import FineTuneConfig, FineTuningFinished, fine_tune
-from funet.training.loop import train
-from funet.training.presets import TrainingConfig
+from funet.progress import Progress
+from FUNetSegmentationLib.scene.labels import read_labels
+from FUNetSegmentationLib.scene.segmentation_nodes import create_segmentation
+from FUNetSegmentationLib.scene.structures import ensure_segments
+from FUNetSegmentationLib.scene.writing import write_prediction
+from FUNetSegmentationLib.workflow.logic import SegmentationLogic
 
 ANNOTATED = (45, 80, 115)  # the three axial slices that a reader draws
 CORRECTIONS = 2
 APART = 8  # slices between two corrections: neighbours would teach the same
-PREPROCESSING = Preprocessing(slice_axis="axial", spacing=(1.0, 1.0))
-TRAINING = TrainingConfig(
-    epochs=10,
-    steps_per_epoch=8,
-    batch_size=4,
-    schedule="cosine",
-    loss=LossConfig(dice_weight=1.0),
-    augmentation=Augmentation(flip=True),
-    crop=128,
-    averaging=0.9,
-)
-RETRAINING = FineTuneConfig(steps=40, batch_size=4, crop=128)
+EPOCHS: int | None = None  # those of the module
+STEPS: int | None = None
+AXIAL = 0  # axis of the template's axial slices in its (K, J, I) array
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,127 +47,130 @@ def main(argv: Sequence[str] | None = None) -> int:
     output: Path = parser.parse_args(argv).output
     output.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    volume = brain_template()
-    segment_midbrain(volume, output)
-    teach_tissues(volume, output)
+    demo_scene = DemoScene()
+    logic = SegmentationLogic(modelsFolder=output / "models", scene=demo_scene.scene)
+    try:
+        with template_file("t1") as path:
+            volume_node = demo_scene.load_volume(path, NAME)
+        segment_midbrain(logic, demo_scene, volume_node, output)
+        teach_tissues(logic, demo_scene, volume_node, output)
+    finally:
+        logic.close()
     say(f"Done in {time.monotonic() - began:.0f} s. The results are in {output.resolve()}:")
     for path in sorted(output.glob("*.*")):
         say(f"  {path.name}")
     return 0
 
 
-def segment_midbrain(volume: Volume, output: Path) -> None:
-    """Segment midbrain and substantia nigra with the shipped model."""
-    say("1. Segmenting midbrain and substantia nigra with the shipped model midbrain-t1")
-    prediction = Predictor(ModelStore().load("midbrain-t1")).predict(volume)
-    write_label_map(output / f"{volume.name}_midbrain-t1.seg.nrrd", prediction.label_map)
-    for segment in prediction.label_map.segments:
-        voxels = int((prediction.label_map.array == segment.value).sum())
-        litres = voxels * float(np.prod(volume.geometry.spacing)) / 1000
-        say(f"   {segment.name}: {litres:.2f} mL")
+def segment_midbrain(
+    logic: SegmentationLogic, demo_scene: DemoScene, volume_node: Any, output: Path
+) -> None:
+    """Segment midbrain and substantia nigra with the shipped model that fits the volume."""
+    model = logic.fittingModel(volume_node)
+    say(f"1. Segmenting {NAME} with {model}, the shipped model that fits it")
+    segmentation = logic.segment(volume_node, progressCallback=show)
+    demo_scene.save_segmentation(segmentation, output / f"{NAME}_{model}.seg.nrrd")
+    manifest = logic.model(model)
+    millilitres = float(np.prod(volume_node.GetSpacing())) / 1000
+    labels = labels_of(segmentation, volume_node)
+    for value, name in enumerate(manifest.structures, start=1):
+        say(f"   {name}: {int((labels == value).sum()) * millilitres:.2f} mL")
 
 
-def teach_tissues(volume: Volume, output: Path) -> None:
+def teach_tissues(
+    logic: SegmentationLogic, demo_scene: DemoScene, volume_node: Any, output: Path
+) -> None:
     """Teach grey and white matter from three slices, correct two more, and retrain."""
+    volume = brain_template()
     reference = tissue_reference(volume)
-    drawn = samples_from_volume(volume, reference, PREPROCESSING, annotated=ANNOTATED)
     names = " and ".join(tissue.name for tissue in TISSUES)
-    say(f"2. Teaching {names} from the {len(drawn)} slices {list(ANNOTATED)}")
-    first = train_first(drawn)
-    before = Predictor(first).predict(volume)
-
-    chosen = most_doubtful(before)
-    say(f"   The worklist puts slices {chosen} first; correcting them and retraining")
-    corrected = samples_from_volume(volume, reference, PREPROCESSING, annotated=chosen)
-    finished = retrain(first, corrected, drawn)
-    after = Predictor(Model(first.manifest, finished.network)).predict(volume)
-
-    never = [k for k in range(len(before.doubt)) if k not in (*ANNOTATED, *chosen)]
-    write_results(volume, reference, before, after, never, chosen, output)
-
-
-def train_first(drawn: Sequence[SliceSample]) -> Model:
-    """Train a new model from the drawn slices alone."""
-    torch.manual_seed(TRAINING.seed)
-    network = build_network("funet", in_channels=1, num_classes=1 + len(TISSUES))
-    show(train(network, drawn, config=TRAINING))
-    manifest = Manifest(
-        id="brain-tissue",
-        family="brain-tissue",
-        name="Brain tissue, from three slices",
-        segments=TISSUES,
-        preprocessing=PREPROCESSING,
-        network=network.config,
-        loss=TRAINING.loss,
-        created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    say(f"2. Teaching {names} from the {len(ANNOTATED)} slices {list(ANNOTATED)}")
+    drawing = create_segmentation(volume_node, "Drawn slices")
+    draw(drawing, reference.array, volume_node, ANNOTATED)
+    model = logic.trainNewModel(
+        volume_node, drawing, "Brain tissue", epochs=EPOCHS, progressCallback=show
     )
-    return Model(manifest, network)
+
+    segmentation = logic.segment(volume_node, model=model.id, progressCallback=show)
+    before = labels_of(segmentation, volume_node)
+    demo_scene.save_segmentation(segmentation, output / f"{NAME}_brain-tissue_before.seg.nrrd")
+    chosen = most_doubtful(logic, segmentation)
+    say(f"   The worklist puts slices {chosen} first; correcting them and retraining")
+    draw(segmentation, reference.array, volume_node, chosen)
+    result = logic.retrain(segmentation, steps=STEPS, progressCallback=show)
+    say(f"   {result.reason}")
+    after = labels_of(segmentation, volume_node)
+    demo_scene.save_segmentation(segmentation, output / f"{NAME}_brain-tissue_after.seg.nrrd")
+
+    never = [k for k in range(len(before)) if k not in (*ANNOTATED, *chosen)]
+    write_table(reference.array, before, after, never, output)
+    middle = (chosen[0] + chosen[1]) // 2
+    draw_steps(volume, reference, before, after, [*chosen, middle], never, output / "demo.png")
 
 
-def retrain(
-    base: Model, corrected: Sequence[SliceSample], drawn: Sequence[SliceSample]
-) -> FineTuningFinished:
-    """Retrain on the corrected slices, repeating the drawn ones that taught the base."""
-    finished = show(fine_tune(base, corrected, replay=drawn, config=RETRAINING))
-    assert isinstance(finished, FineTuningFinished)
-    say(f"   {finished.reason}")
-    return finished
-
-
-def most_doubtful(prediction: Prediction) -> list[int]:
+def most_doubtful(logic: SegmentationLogic, segmentation: Any) -> list[int]:
     """Return the first slices of the worklist that are not close to an annotated one."""
     chosen: list[int] = []
-    for item in worklist(prediction.doubt.tolist()):
-        taken = [*ANNOTATED, *chosen]
-        if all(abs(item.slice_index - other) >= APART for other in taken):
-            chosen.append(item.slice_index)
+    for item in logic.review(segmentation):
+        if all(abs(item.sliceIndex - other) >= APART for other in (*ANNOTATED, *chosen)):
+            chosen.append(item.sliceIndex)
         if len(chosen) == CORRECTIONS:
             break
     return sorted(chosen)
 
 
-def write_results(
-    volume: Volume,
-    reference: LabelMap,
-    before: Prediction,
-    after: Prediction,
+def draw(
+    segmentation: Any, labels: NDArray[np.uint8], volume_node: Any, slices: Iterable[int]
+) -> None:
+    """Make some slices look like ``labels``, as a reader would with the Segment Editor."""
+    write_prediction(
+        segmentation,
+        labels,
+        ensure_segments(segmentation, TISSUES),
+        volume_node,
+        protected_slices=(),
+        axis=AXIAL,
+        only_slices=slices,
+    )
+
+
+def labels_of(segmentation: Any, volume_node: Any) -> NDArray[np.uint8]:
+    """Return what a segmentation shows: (K, J, I), its first segment as 1, the second as 2."""
+    ids = list(segmentation.GetSegmentation().GetSegmentIDs())
+    return read_labels(segmentation, dict(enumerate(ids, start=1)), volume_node).labels
+
+
+def write_table(
+    reference: NDArray[np.uint8],
+    before: NDArray[np.uint8],
+    after: NDArray[np.uint8],
     never: list[int],
-    corrected: list[int],
     output: Path,
 ) -> None:
-    """Write both segmentations, the table of Dice, and a picture."""
+    """Write and show Dice on the slices that nobody annotated."""
     rows = []
     for tissue in TISSUES:
-        scores = [
-            dice(prediction.label_map.array[never], reference.array[never], tissue.value)
-            for prediction in (before, after)
-        ]
+        scores = [dice(labels[never], reference[never], tissue.value) for labels in (before, after)]
         rows.append((tissue.name, *scores, scores[1] - scores[0]))
     columns = ("structure", "Dice before", "Dice after retraining", "change")
     table = Table(columns, tuple(rows))
     say(f"   Dice on the {len(never)} slices that nobody annotated:\n\n{table.to_markdown()}")
     table.write_markdown(output / "dice_on_slices_never_annotated.md")
     table.write_csv(output / "dice_on_slices_never_annotated.csv")
-    for name, prediction in (("before", before), ("after", after)):
-        path = output / f"{volume.name}_brain-tissue_{name}.seg.nrrd"
-        write_label_map(path, prediction.label_map)
-    middle = (corrected[0] + corrected[1]) // 2
-    draw_steps(volume, reference, before, after, [*corrected, middle], never, output / "demo.png")
 
 
-def show(events: Iterable[object]) -> object:
-    """Follow a training with one line that is rewritten; return its last event."""
-    event: object = None
-    for event in events:
-        if isinstance(event, StepFinished) and sys.stdout.isatty():
-            sys.stdout.write(
-                f"\r   {event.fraction:4.0%}  loss {event.loss:.3f}  "
-                f"{event.seconds_left:3.0f} s left "
-            )
-            sys.stdout.flush()
-    if sys.stdout.isatty():
+def show(progress: Progress) -> None:
+    """Show progress in one line that is rewritten."""
+    if not sys.stdout.isatty():
+        return
+    if progress.fraction >= 1.0:
         sys.stdout.write("\r\033[K")
-    return event
+    elif progress.seconds_left is not None:
+        sys.stdout.write(
+            f"\r   {progress.message} {progress.fraction:4.0%}, "
+            f"about {progress.seconds_left:.0f} s left\033[K"
+        )
+    sys.stdout.flush()
 
 
 def say(text: str) -> None:

@@ -17,7 +17,6 @@ from funet.images.preprocessing import prepare_labels, prepare_volume
 from funet.images.preprocessing_settings import Preprocessing
 from funet.images.segmentations import LabelMap
 from funet.images.volumes import Volume
-from funet.prediction.inference import Prediction
 
 _WRONG = (0.0, 0.85, 1.0)
 
@@ -25,8 +24,8 @@ _WRONG = (0.0, 0.85, 1.0)
 def draw_steps(
     volume: Volume,
     reference: LabelMap,
-    before: Prediction,
-    after: Prediction,
+    before: NDArray[np.uint8],
+    after: NDArray[np.uint8],
     slices: Sequence[int],
     never: Sequence[int],
     path: Path,
@@ -36,7 +35,7 @@ def draw_steps(
     Args:
         volume: the image.
         reference: its tissue maps.
-        before, after: predictions before and after retraining.
+        before, after: labels (K, J, I) before and after retraining.
         slices: indices along the volume's own slice axis.
         never: the slices that nobody annotated.
         path: the PNG to write.
@@ -44,8 +43,7 @@ def draw_steps(
     view = Preprocessing(slice_axis="axial", spacing=(1.0, 1.0))
     prepared = prepare_volume(volume, view)
     first, truth, result = (
-        prepare_labels(label_map, volume.geometry, view)
-        for label_map in (before.label_map, reference, after.label_map)
+        prepare_labels(labels, volume.geometry, view) for labels in (before, reference.array, after)
     )
     window = _bounding_box(truth.any(0))
     figure = Figure(figsize=(10.4, 3.35 * len(slices) + 0.5), layout="constrained")

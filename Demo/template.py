@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import as_file, files
+from pathlib import Path
 
 import numpy as np
 
@@ -13,13 +16,21 @@ TISSUES = (
     Segment(1, "Grey matter", (216, 101, 79), Code("SCT", "389081007", "Gray Matter")),
     Segment(2, "White matter", (245, 222, 138), Code("SCT", "389080008", "White Matter")),
 )
-_NAME = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
+NAME = "MNI152_T1"
+_FILE = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
+
+
+@contextmanager
+def template_file(kind: str) -> Iterator[Path]:
+    """The file of the T1-weighted template ("t1"), or of a tissue map ("gm", "wm")."""
+    with as_file(files("nilearn.datasets") / "data" / _FILE.format(kind)) as path:
+        yield path
 
 
 def brain_template() -> Volume:
     """Return the T1-weighted template, 1 mm, brain-extracted."""
     image = _read("t1")
-    return Volume(image.array, image.geometry, "MNI152_T1")
+    return Volume(image.array, image.geometry, NAME)
 
 
 def tissue_reference(volume: Volume) -> LabelMap:
@@ -35,5 +46,5 @@ def tissue_reference(volume: Volume) -> LabelMap:
 
 
 def _read(kind: str) -> Volume:
-    with as_file(files("nilearn.datasets") / "data" / _NAME.format(kind)) as path:
+    with template_file(kind) as path:
         return read_volume(path)

@@ -1,0 +1,1 @@
+"""The Slicer side of the extension: nodes of the scene, background jobs, workflow and panel."""

@@ -1,0 +1,1 @@
+"""Volumes, segmentations and slice views of a MRML scene, as arrays and back."""

@@ -1,0 +1,285 @@
+"""Kept predictions and slice states of a segmentation node, stored in the scene.
+
+A record is kept of every prediction: model, doubt, and digests of what was written. Its number
+stands in a tag of every segment that it wrote. Undo and Redo bring tags back together with voxels,
+and files keep them, so the tags always tell which record the present content goes back to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, get_args
+
+import numpy as np
+
+from funet.errors import InputError
+from funet.images.geometry import SliceAxis
+from funet.prediction.review import SliceState
+
+from ..translation import tr as _
+from .labels import ContentDigests, content_digests, on_voxels_of
+from .lattices import whole_voxels_apart
+from .records import Marks, Record
+from .segmentation_nodes import existing_segments, volume_to_segmentation
+from .structures import tag
+from .volumes import acquisition_axis, plane_of, snapshot, voxel_box, voxel_matrix
+
+_VOLUME_ROLE = "FUNetSegmentation.volume"
+_RECORDS = "FUNetSegmentation.Records"
+_MARKS = "FUNetSegmentation.Marks"
+_SLICES = "FUNetSegmentation.SliceAxis"
+_TAG = "FUNetSegmentation.Record"
+_MOST_RECORDS = 20
+
+
+class ReviewHistory:
+    """What is known about the slices of one segmentation node.
+
+    It holds nothing itself, so it may be made anew whenever it is needed. Slices are indices along
+    :attr:`slice_axis` of the volume's (K, J, I) array.
+
+    Args:
+        segmentation_node: the node.
+
+    Raises:
+        InputError: if it is not a segmentation.
+    """
+
+    def __init__(self, segmentation_node: Any) -> None:
+        existing_segments(segmentation_node)
+        self._node = segmentation_node
+
+    @property
+    def volume_node(self) -> Any:
+        """The volume that was segmented, else the one that the segmentation was made for."""
+        for role in (_VOLUME_ROLE, self._node.GetReferenceImageGeometryReferenceRole()):
+            node = self._node.GetNodeReference(role)
+            if node is not None:
+                return node
+        return None
+
+    @property
+    def model(self) -> str | None:
+        """ID of the model whose prediction is shown; ``None`` if none is."""
+        record = self._current()
+        return record.model if record else None
+
+    @property
+    def doubt(self) -> tuple[float, ...]:
+        """The doubt of every slice of the prediction; empty if there is none."""
+        record = self._current()
+        return record.doubt if record else ()
+
+    @property
+    def slice_axis(self) -> int | None:
+        """Axis of the volume's array along which slices are counted.
+
+        That of the prediction; else the one that :meth:`use_slices` chose; else the direction of
+        the thickest slices. ``None`` if there is no volume either.
+        """
+        record = self._current()
+        if record:
+            return record.slice_axis
+        chosen = self._node.GetAttribute(_SLICES)
+        if chosen:
+            return int(chosen)
+        volume_node = self.volume_node
+        return None if volume_node is None else acquisition_axis(snapshot(volume_node).geometry)
+
+    @property
+    def plane(self) -> SliceAxis | None:
+        """The anatomical plane of the slices; ``None`` if there is no volume."""
+        axis, volume_node = self.slice_axis, self.volume_node
+        if axis is None or volume_node is None:
+            return None
+        record = self._current()
+        return record.plane if record else plane_of(snapshot(volume_node).geometry, axis)
+
+    @property
+    def segment_ids(self) -> dict[int, str]:
+        """The segment of each label value of the prediction; without one, all segments from 1."""
+        record = self._current()
+        if record:
+            return dict(record.segment_ids)
+        return dict(enumerate(existing_segments(self._node), start=1))
+
+    def use_slices(self, *, volume_node: Any, slice_axis: int) -> None:
+        """Choose how the slices of a segmentation drawn by hand are counted.
+
+        Args:
+            volume_node: the volume on which it was drawn.
+            slice_axis: axis of the volume's array.
+        """
+        self._node.SetNodeReferenceID(_VOLUME_ROLE, volume_node.GetID())
+        self._node.SetAttribute(_SLICES, str(slice_axis))
+
+    def record_prediction(
+        self,
+        *,
+        model: str,
+        plane: SliceAxis,
+        slice_axis: int,
+        doubt: Sequence[float],
+        segment_ids: Mapping[int, str],
+        volume_node: Any,
+        protected_slices: Iterable[int],
+    ) -> None:
+        """Remember what has just been written, so that later changes to it are found.
+
+        Args:
+            model: ID of the model.
+            plane: the anatomical plane of the slices.
+            slice_axis: axis of the volume's array along which the slices lie.
+            doubt: of every slice.
+            segment_ids: the segment of each label value.
+            volume_node: the volume.
+            protected_slices: the slices that were not written; they go on differing from what was
+                predicted there before.
+        """
+        current = self._current()
+        self.use_slices(volume_node=volume_node, slice_axis=slice_axis)
+        written = content_digests(self._node, segment_ids.values(), volume_node, slice_axis)
+        same_slices = current if current and current.slice_axis == slice_axis else None
+        records = self._records()
+        number = 1 + max((one.number for one in records), default=0)
+        record = Record(
+            number=number,
+            model=model,
+            plane=plane,
+            slice_axis=slice_axis,
+            doubt=tuple(round(float(value), 4) for value in doubt),
+            segment_ids=dict(segment_ids),
+            predicted=written.replaced(
+                protected_slices, same_slices.predicted if same_slices else ContentDigests({})
+            ),
+            place=self._place(volume_node),
+        )
+        kept = [one.to_json() for one in [*records, record][-_MOST_RECORDS:]]
+        self._node.SetAttribute(_RECORDS, json.dumps(kept))
+        segments = existing_segments(self._node)
+        for segment_id in segment_ids.values():
+            segments[segment_id].SetTag(_TAG, str(number))
+
+    def changed_slices(self) -> tuple[int, ...]:
+        """The slices that differ from the kept prediction, whatever they are marked as.
+
+        It does not matter which tool changed them. Without a prediction these are all slices in
+        which something is drawn.
+
+        Raises:
+            InputError: if the volume is gone, or lies under another transform that bends space.
+        """
+        record = self._current()
+        content = self._content()
+        return content.differing(record.predicted) if record else content.drawn()
+
+    def states(self) -> dict[int, SliceState]:
+        """The slices that are not merely predicted.
+
+        A slice is what it was marked as for as long as its content stays what it was then; other
+        slices that differ from the prediction are corrected.
+
+        Raises:
+            InputError: as :meth:`changed_slices`.
+        """
+        record, content = self._current(), self._content()
+        changed = content.differing(record.predicted) if record else content.drawn()
+        states: dict[int, SliceState] = dict.fromkeys(changed, "corrected")
+        marks = self._marks()
+        if marks.slice_axis == self.slice_axis:
+            states |= marks.valid(content)
+        return {index: state for index, state in sorted(states.items()) if state != "predicted"}
+
+    def set_state(self, slice_index: int, state: SliceState) -> None:
+        """Mark a slice.
+
+        Args:
+            slice_index: the slice.
+            state: "corrected" or "accepted"; with "predicted" its present content counts as
+                predicted.
+
+        Raises:
+            InputError: if there is no such slice or state, or as :meth:`changed_slices`.
+        """
+        content, axis = self._content(), self.slice_axis
+        count = voxel_box(self.volume_node).shape[axis or 0]
+        if state not in get_args(SliceState) or not 0 <= slice_index < count:
+            raise InputError(
+                _("Slice {index} of {name} cannot be {state}; its slices are 0 to {last}.").format(
+                    index=slice_index, name=self._node.GetName(), state=state, last=count - 1
+                )
+            )
+        marks = self._marks()
+        if marks.slice_axis != axis:
+            marks = Marks(axis or 0, {})
+        self._node.SetAttribute(
+            _MARKS, json.dumps(marks.with_mark(slice_index, state, content).to_json())
+        )
+
+    def corrected(self) -> tuple[int, ...]:
+        """The slices in the state "corrected"."""
+        return tuple(index for index, state in self.states().items() if state == "corrected")
+
+    def accepted(self) -> tuple[int, ...]:
+        """The slices in the state "accepted"."""
+        return tuple(index for index, state in self.states().items() if state == "accepted")
+
+    def protected(self) -> tuple[int, ...]:
+        """The slices that a new prediction must not change: corrected or accepted."""
+        return tuple(self.states())
+
+    def _content(self) -> ContentDigests:
+        volume_node, axis = self.volume_node, self.slice_axis
+        if volume_node is None or axis is None:
+            raise InputError(
+                _(
+                    "The volume of the segmentation {name} is not in the scene; load it and choose "
+                    "it, or make the segmentation again."
+                ).format(name=self._node.GetName())
+            )
+        record = self._current()
+        ids = self.segment_ids.values()
+        if record:
+            self._require_in_place(record, volume_node, ids)
+        return content_digests(self._node, ids, volume_node, axis)
+
+    def _place(self, volume_node: Any) -> tuple[float, ...]:
+        matrix = volume_to_segmentation(volume_node, self._node) @ voxel_matrix(volume_node)
+        return tuple(matrix.ravel().tolist())
+
+    def _require_in_place(self, record: Record, volume_node: Any, ids: Iterable[str]) -> None:
+        """Refuse a volume that is not where it was: every slice would look corrected."""
+        whole = voxel_box(volume_node)
+        if whole.shape[record.slice_axis] != len(record.doubt):
+            raise InputError(
+                _(
+                    "The volume {volume} has another size than when {name} was predicted; "
+                    "segment it again."
+                ).format(volume=volume_node.GetName(), name=self._node.GetName())
+            )
+        now, then = (
+            np.array(place).reshape(4, 4) for place in (self._place(volume_node), record.place)
+        )
+        moved = whole_voxels_apart(np.linalg.inv(then) @ now, whole) != (0, 0, 0)
+        if moved and not on_voxels_of(self._node, ids, volume_node):
+            raise InputError(
+                _(
+                    "The volume {volume} was moved away from its segmentation {name}; put both "
+                    "under the same transform."
+                ).format(volume=volume_node.GetName(), name=self._node.GetName())
+            )
+
+    def _current(self) -> Record | None:
+        """The record that the present content goes back to."""
+        numbers = [tag(segment, _TAG) for segment in existing_segments(self._node).values()]
+        latest = max((int(number) for number in numbers if number.isdecimal()), default=0)
+        return next((one for one in self._records() if one.number == latest), None)
+
+    def _records(self) -> list[Record]:
+        text = self._node.GetAttribute(_RECORDS)
+        return [Record.from_json(fields) for fields in json.loads(text)] if text else []
+
+    def _marks(self) -> Marks:
+        text = self._node.GetAttribute(_MARKS)
+        return Marks.from_json(json.loads(text)) if text else Marks(-1, {})
