@@ -311,3 +311,13 @@ def test_the_model_stays_warm_between_two_jobs(store):
         Model(store.load("tiny").manifest.child(), tiny_network(1)).manifest, tiny_network(1)
     )
     assert warm.get(arguments(store, model="tiny.v2")) is not first
+
+
+def test_a_model_of_the_same_weights_is_not_mistaken_for_the_warm_one(store):
+    from funet.worker.tasks import WarmPredictor
+
+    coronal = tiny_manifest("coronal", preprocessing=Preprocessing(slice_axis="coronal"))
+    store.publish(coronal, tiny_network())
+    warm = WarmPredictor()
+    warm.get(arguments(store))
+    assert warm.get(arguments(store, model="coronal")).manifest.id == "coronal"

@@ -190,9 +190,20 @@ class ModelStore:
         if not members:
             families = ", ".join(sorted({manifest.family for manifest in self.list()})) or "none"
             raise ModelError(f"There is no model {shown(family)}; known models are: {families}.")
-        entry = read_active(self.user_folder).get(family)
-        chosen = [manifest for manifest in members if entry and manifest.id == entry.active]
-        return chosen[0] if chosen else members[-1]
+        return self.in_use(members)[0]
+
+    def in_use(self, models: Sequence[Manifest]) -> tuple[Manifest, ...]:
+        """Return the version in use of each family, among models as :meth:`list` returns them."""
+        remembered = read_active(self.user_folder)
+        families: dict[str, list[Manifest]] = {}
+        for manifest in models:
+            families.setdefault(manifest.family, []).append(manifest)
+        chosen = []
+        for family, members in families.items():
+            entry = remembered.get(family)
+            named = [manifest for manifest in members if entry and manifest.id == entry.active]
+            chosen.append(named[0] if named else members[-1])
+        return tuple(chosen)
 
     def activate(self, model_id: str) -> Manifest:
         """Make a version the one in use in its family.

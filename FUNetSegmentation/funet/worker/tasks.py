@@ -24,7 +24,7 @@ from ..images.preprocessing_settings import Preprocessing
 from ..images.segmentations import Code, LabelMap, Segment
 from ..images.volumes import Volume
 from ..models import archive
-from ..models.manifest import read_manifest
+from ..models.manifest import Manifest, read_manifest
 from ..models.store import ModelStore
 from ..prediction.inference import Predictor
 from ..prediction.segmenting import expand_inputs, segment_files
@@ -47,14 +47,14 @@ class WarmPredictor:
     """Keeps the last model ready between jobs, so that a second click does not load it again."""
 
     def __init__(self) -> None:
-        self._key: tuple[str, str] | None = None
+        self._key: tuple[Manifest, str] | None = None
         self._predictor: Predictor | None = None
 
     def get(self, arguments: Mapping[str, Any]) -> Predictor:
         """Return the predictor for ``arguments["model"]`` on ``arguments["device"]``."""
         model = _store(arguments).load(str(arguments["model"]))
         device = str(arguments.get("device", "auto"))
-        key = (model.manifest.weights_sha256, device)
+        key = (model.manifest, device)  # models of the same weights may differ in all else
         if self._predictor is None or key != self._key:
             self._predictor, self._key = Predictor(model, device=device), key
         return self._predictor

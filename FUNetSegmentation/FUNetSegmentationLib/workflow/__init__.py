@@ -1,0 +1,1 @@
+"""What the user does, from a node of the scene to a result in it."""

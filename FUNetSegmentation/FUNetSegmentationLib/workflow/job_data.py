@@ -1,0 +1,127 @@
+"""How nodes of the scene become the arguments of jobs, and results of jobs become objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from funet.errors import InputError
+from funet.images.segmentations import Code, Segment
+
+from ..scene.labels import LabelReading
+from ..scene.segmentation_nodes import alive
+from ..scene.volumes import VolumeSnapshot, snapshot
+from ..translation import tr as _
+from .task import Task
+
+
+@dataclass(frozen=True)
+class Case:
+    """The annotated slices of one volume, for a training.
+
+    Attributes:
+        volume: the image as it was.
+        labels: uint8 (K, J, I) on the volume's grid; 255 counts nowhere.
+        slices: the annotated ones, by index along the model's slice axis.
+    """
+
+    volume: VolumeSnapshot
+    labels: NDArray[np.uint8]
+    slices: tuple[int, ...]
+
+
+def describe_volume(volume: VolumeSnapshot) -> dict[str, Any]:
+    """Return what a job must know of a volume besides its voxels."""
+    geometry = volume.geometry
+    return {
+        "name": volume.name,
+        "shape": geometry.shape,
+        "spacing": geometry.spacing,
+        "origin": geometry.origin,
+        "direction": geometry.direction,
+    }
+
+
+def pack_cases(cases: Sequence[Case]) -> tuple[list[dict[str, Any]], dict[str, NDArray[Any]]]:
+    """Return the cases as arguments of a job, and their arrays.
+
+    Volumes of the same name are told apart, since splits keep the slices of a subject together.
+    """
+    arguments: list[dict[str, Any]] = []
+    arrays: dict[str, NDArray[Any]] = {}
+    names: list[str] = []
+    for number, case in enumerate(cases):
+        names.append(case.volume.name)
+        count = names.count(case.volume.name)
+        subject = case.volume.name if count == 1 else f"{case.volume.name} ({count})"
+        arguments.append(
+            {
+                "volume": describe_volume(case.volume),
+                "slices": list(case.slices),
+                "subject": subject,
+            }
+        )
+        arrays[f"volume-{number}"] = case.volume.array
+        arrays[f"labels-{number}"] = case.labels
+    return arguments, arrays
+
+
+def unpack_segment(fields: Mapping[str, Any]) -> Segment:
+    """Return a structure that a job names in its result."""
+    code = fields.get("terminology")
+    red, green, blue = fields["color"]
+    return Segment(
+        value=int(fields["value"]),
+        name=str(fields["name"]),
+        color=(int(red), int(green), int(blue)),
+        terminology=Code(**code) if code else None,
+    )
+
+
+def require_volume(volume_node: Any, segmentation_node: Any) -> Any:
+    """Return the volume of a segmentation.
+
+    Raises:
+        InputError: if it has left the scene.
+    """
+    if not alive(volume_node):
+        raise InputError(
+            _("The volume of {name} is not in the scene; load it again, or choose it.").format(
+                name=segmentation_node.GetName()
+            )
+        )
+    return volume_node
+
+
+def changed_since(volume_node: Any, before: VolumeSnapshot) -> str:
+    """Return a note if the voxels of a volume changed while a job used a copy of them.
+
+    Raises:
+        InputError: if the volume has another grid now, on which the result has no place.
+    """
+    now = snapshot(volume_node)
+    if now.geometry.shape != before.geometry.shape:
+        raise InputError(
+            _("The size of {name} changed while it was being segmented; segment it again.").format(
+                name=before.name
+            )
+        )
+    if now.modified == before.modified:
+        return ""
+    return _(
+        "{name} was changed meanwhile; the result belongs to the image as it was before."
+    ).format(name=before.name)
+
+
+def note_overlap(task: Task, node: Any, reading: LabelReading) -> None:
+    """Tell how many voxels are left out because several structures claim them."""
+    if reading.overlapping_voxels:
+        task.note(
+            _(
+                "{count} voxels of {name} belong to more than one structure and teach nothing."
+            ).format(count=reading.overlapping_voxels, name=node.GetName())
+        )

@@ -1,0 +1,71 @@
+"""Which slices a person made or judged: they teach, and predictions leave them alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from funet.errors import InputError
+
+from ..scene.history import ReviewHistory
+from ..scene.labels import content_digests
+from ..scene.volumes import plane_of, snapshot
+from ..translation import tr as _
+
+
+def judged_slices(
+    segmentation_node: Any,
+    segment_ids: Mapping[int, str | None],
+    volume_node: Any,
+    axis: int,
+) -> tuple[int, ...]:
+    """Return the slices that are corrected, accepted, or drawn by hand.
+
+    Args:
+        segmentation_node: the node.
+        segment_ids: the segments in question by label value; others do not count. What no
+            prediction wrote was drawn by hand.
+        volume_node: the volume.
+        axis: axis of its (K, J, I) array along which the slices lie.
+
+    Raises:
+        InputError: if the slices were judged on another volume or in another plane.
+    """
+    history = ReviewHistory(segmentation_node)
+    if history.volume_node is None:  # the volume was loaded again
+        history.use_slices(volume_node=volume_node, slice_axis=axis)
+    is_predicted = history.model is not None
+    written = set(history.segment_ids.values()) if is_predicted else set()
+    own = {one for one in segment_ids.values() if one is not None}
+    slices = set(content_digests(segmentation_node, own - written, volume_node, axis).drawn())
+    same_place = history.volume_node is volume_node and history.slice_axis == axis
+    if own & written:
+        judged = history.protected()
+        if judged and not same_place:
+            raise _elsewhere(segmentation_node, history, volume_node, axis)
+        slices |= set(judged)
+    elif not is_predicted and same_place:
+        judged = history.protected()
+        slices |= set(history.accepted())
+        slices -= set(history.changed_slices()) - set(judged)  # those that the user took out
+    return tuple(sorted(slices))
+
+
+def _elsewhere(node: Any, history: ReviewHistory, volume_node: Any, axis: int) -> InputError:
+    if history.volume_node is not volume_node:
+        return InputError(
+            _(
+                "{name} has slices that were corrected on the volume {volume}; choose that volume "
+                "or another segmentation."
+            ).format(name=node.GetName(), volume=history.volume_node.GetName())
+        )
+    return InputError(
+        _(
+            "{name} has slices that were corrected in the {old} plane, and this model works in the "
+            "{new} plane; choose a model of the same plane or another segmentation."
+        ).format(
+            name=node.GetName(),
+            old=history.plane,
+            new=plane_of(snapshot(volume_node).geometry, axis),
+        )
+    )

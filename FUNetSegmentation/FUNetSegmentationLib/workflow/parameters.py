@@ -1,0 +1,42 @@
+"""The parameters of the module, kept in the scene so that a saved scene goes on where it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MODULE_NAME = "FUNetSegmentation"
+
+_NODE_CLASS = "vtkMRMLScriptedModuleNode"
+
+
+def remember(scene: Any, **values: object) -> None:
+    """Keep the values of parameters in the module's parameter node, which is made if needed.
+
+    Args:
+        scene: the scene; ``None`` keeps nothing.
+        values: by the names that the panel uses: ``model``, ``device``, ``steps``, ``seed``;
+            ``None`` leaves a parameter as it is.
+    """
+    known = {name: str(value) for name, value in values.items() if value is not None}
+    if scene is None or not known:
+        return
+    node = scene.GetSingletonNode(MODULE_NAME, _NODE_CLASS) or _new_node(scene)
+    for name, value in known.items():
+        if node.GetParameter(name) != value:
+            node.SetParameter(name, value)
+
+
+def recall(scene: Any, name: str) -> str:
+    """Return the value of a parameter as it is kept in a scene, empty if there is none."""
+    node = scene.GetSingletonNode(MODULE_NAME, _NODE_CLASS) if scene is not None else None
+    return node.GetParameter(name) if node is not None else ""
+
+
+def _new_node(scene: Any) -> Any:
+    # As Slicer's own logic makes it, which then finds and uses the same node.
+    node = scene.CreateNodeByClass(_NODE_CLASS)
+    node.UnRegister(None)
+    node.SetSingletonTag(MODULE_NAME)
+    node.SetModuleName(MODULE_NAME)
+    node.SetName(scene.GenerateUniqueName(MODULE_NAME))
+    return scene.AddNode(node)

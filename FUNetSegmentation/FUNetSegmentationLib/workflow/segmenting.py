@@ -1,0 +1,148 @@
+"""Segmenting a volume, and predicting segmentations again with a better model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from funet.errors import FunetError
+from funet.models.manifest import Manifest
+from funet.worker.handle import JobHandle
+
+from ..scene.history import ReviewHistory
+from ..scene.segmentation_nodes import alive, create_segmentation
+from ..scene.volumes import VolumeSnapshot, slice_axis_of, snapshot
+from ..translation import tr as _
+from .applying import Desk, Prediction, apply_prediction
+from .first_slice import FirstSlice
+from .job_data import describe_volume
+from .task import JobStep, Steps, Task
+
+
+def segment_steps(
+    task: Task,
+    *,
+    volume_node: Any,
+    segmentation_node: Any | None,
+    model: Manifest,
+    device: str,
+    desk: Desk,
+) -> Steps:
+    """Segment a volume; the result is the segmentation node, a new one if none is given.
+
+    Raises:
+        InputError: if the volume cannot be segmented.
+    """
+    volume = snapshot(volume_node)
+    handle = yield _segment_job(volume, model, device)
+    target = segmentation_node
+    if target is None:
+        target = create_segmentation(volume_node, f"{volume.name} {model.name}")
+    notes = apply_prediction(
+        Prediction.of(handle, volume),
+        volume_node=volume_node,
+        segmentation_node=target,
+        desk=desk,
+        save_undo=segmentation_node is not None,
+    )
+    task.take_notes(notes)
+    return target
+
+
+def predict_steps(_task: Task, *, volume_node: Any, model: Manifest, device: str) -> Steps:
+    """Predict a volume without writing anything; the result is a :class:`~.applying.Prediction`."""
+    volume = snapshot(volume_node)
+    handle = yield _segment_job(volume, model, device)
+    return Prediction.of(handle, volume)
+
+
+def update_steps(
+    task: Task,
+    segmentation_nodes: Sequence[Any],
+    *,
+    model: Manifest,
+    device: str,
+    desk: Desk,
+    start: float = 0.0,
+) -> Steps:
+    """Predict segmentations again, the visible slice of each first; untouched slices change.
+
+    A segmentation that left the scene is skipped; of one that fails, a note tells.
+
+    Args:
+        task: takes the notes.
+        segmentation_nodes: each with the volume that it was made on.
+        model: the description of the model to use.
+        device: where to compute.
+        desk: undo, masks and the visible slice.
+        start: the share of the task that is done before.
+    """
+    width = (1.0 - start) / max(1, len(segmentation_nodes))
+    for number, node in enumerate(segmentation_nodes):
+        volume_node = ReviewHistory(node).volume_node if alive(node) else None
+        if not alive(volume_node):
+            continue
+        begin = start + number * width
+        try:
+            yield from _update_one(
+                task, node, volume_node, model, device, desk, (begin, begin + width)
+            )
+        except FunetError as error:
+            task.note(
+                _("{name} was not updated: {reason}").format(name=node.GetName(), reason=error)
+            )
+
+
+def _update_one(
+    task: Task,
+    node: Any,
+    volume_node: Any,
+    model: Manifest,
+    device: str,
+    desk: Desk,
+    part: tuple[float, float],
+) -> Steps:
+    volume = snapshot(volume_node)
+    axis = slice_axis_of(volume.geometry, model.preprocessing.slice_axis)
+    first = FirstSlice(node, volume_node, model, axis, desk)
+    handle = yield _segment_job(
+        volume,
+        model,
+        device,
+        first_slice=desk.visible_slice(volume_node, axis),
+        on_metric=first.show,
+        part=part,
+    )
+    if alive(node) and alive(volume_node):
+        notes = apply_prediction(
+            Prediction.of(handle, volume),
+            volume_node=volume_node,
+            segmentation_node=node,
+            desk=desk,
+            save_undo=not first.shown,
+        )
+        task.take_notes(notes)
+
+
+def _segment_job(
+    volume: VolumeSnapshot,
+    model: Manifest,
+    device: str,
+    *,
+    first_slice: int | None = None,
+    on_metric: Callable[[JobHandle, dict[str, Any]], None] | None = None,
+    part: tuple[float, float] = (0.0, 1.0),
+) -> JobStep:
+    return JobStep(
+        "segment",
+        {
+            "model": model.id,
+            "device": device,
+            "volume": describe_volume(volume),
+            "first_slice": first_slice,
+        },
+        {"volume": volume.array},
+        on_metric=on_metric,
+        start=part[0],
+        stop=part[1],
+    )

@@ -1,0 +1,303 @@
+"""Retraining from the console: what is learned, what is kept, what is predicted again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from logic_tools import finish, pump_until
+from scene_nodes import draw, mask_of, paint, segmentation_of, slice_view, volume_of
+from threshold_models import SEGMENTS, boxes, image, labels_of
+
+from funet.errors import InputError, ModelError
+from funet.images.segmentations import LabelMap
+from funet.models.store import ModelStore
+from FUNetSegmentationLib.scene.history import ReviewHistory
+from FUNetSegmentationLib.scene.views import jump_to_slice
+
+from phantoms import axial_grid
+
+FEW_STEPS = {"steps": 2, "device": "cpu"}
+
+
+@pytest.fixture
+def a_volume(scene):
+    return volume_of(scene, array=image())
+
+
+@pytest.fixture
+def a_prediction(own_logic, a_volume):
+    return own_logic.segment(a_volume, "boxes", device="cpu")
+
+
+def segment_id(node, number=0):
+    return node.GetSegmentation().GetNthSegmentID(number)
+
+
+def correct(node, volume_node, *slices):
+    for index in slices:
+        paint(node, segment_id(node), volume_node, 0, index)
+
+
+def test_the_corrected_slices_teach_a_new_version_which_predicts_the_others(
+    own_logic, a_volume, a_prediction
+):
+    correct(a_prediction, a_volume, 4)
+    corrected = labels_of(a_prediction, a_volume)[4]
+    metrics, progress = [], []
+    result = own_logic.retrain(
+        [a_prediction],
+        **FEW_STEPS,
+        metricCallback=metrics.append,
+        progressCallback=progress.append,
+    )
+    assert (result.model, result.kept, result.learned, result.heldOut) == ("boxes.v2", True, 1, 0)
+    assert "too few" in result.reason
+    assert result.diceBefore is None
+    assert {"step", "loss"} <= metrics[0].keys()
+    assert [one.fraction for one in progress] == sorted(one.fraction for one in progress)
+    history = ReviewHistory(a_prediction)
+    assert history.model == "boxes.v2"
+    assert own_logic.correctedSlices(a_prediction) == (4,)
+    now = labels_of(a_prediction, a_volume)
+    np.testing.assert_array_equal(now[4], corrected)
+    np.testing.assert_array_equal(np.delete(now, 4, 0), np.delete(boxes(), 4, 0))
+
+
+def test_accepted_slices_teach_too_and_enough_slices_are_compared(
+    own_logic, a_volume, a_prediction
+):
+    for index in (3, 4, 5, 6):
+        own_logic.acceptSlice(a_prediction, index)
+    result = own_logic.retrain(a_prediction, **FEW_STEPS)
+    assert (result.kept, result.model, result.heldOut) == (False, "boxes", 1)
+    assert result.diceBefore == {"Large box": 1.0, "Small box": 1.0}
+    assert result.diceAfter.keys() == result.diceBefore.keys()
+    assert "not better" in result.reason
+    assert ReviewHistory(a_prediction).model == "boxes"
+
+
+def test_the_versions_can_be_rolled_back_and_the_slices_follow(own_logic, a_volume, a_prediction):
+    correct(a_prediction, a_volume, 4)
+    own_logic.retrain(a_prediction, **FEW_STEPS)
+    info = own_logic.rollBack(a_prediction, device="cpu")
+    assert (info.id, info.active) == ("boxes", True)
+    assert ReviewHistory(a_prediction).model == "boxes"
+    assert own_logic.correctedSlices(a_prediction) == (4,)
+    with pytest.raises(ModelError, match="first version"):
+        own_logic.rollBack(a_prediction)
+
+
+def test_undo_takes_the_update_back_with_model_and_states(own_logic, a_volume, a_prediction):
+    correct(a_prediction, a_volume, 4)
+    before = labels_of(a_prediction, a_volume)
+    own_logic.retrain(a_prediction, **FEW_STEPS)
+    assert own_logic.undo(a_prediction)
+    np.testing.assert_array_equal(labels_of(a_prediction, a_volume), before)
+    assert ReviewHistory(a_prediction).model == "boxes"
+    assert own_logic.correctedSlices(a_prediction) == (4,)
+
+
+def test_without_update_the_segmentation_stays(own_logic, a_volume, a_prediction):
+    correct(a_prediction, a_volume, 4)
+    result = own_logic.retrain(a_prediction, **FEW_STEPS, update=False)
+    assert result.kept
+    assert ReviewHistory(a_prediction).model == "boxes"
+    own_logic.update(a_prediction, result.model, device="cpu")
+    assert ReviewHistory(a_prediction).model == result.model
+
+
+def test_the_visible_slice_is_updated_first_and_undo_takes_both_parts_back(
+    own_logic, scene, a_volume, a_prediction
+):
+    slice_view(scene, "Axial")
+    jump_to_slice(a_volume, 0, 5)
+    wrong = np.zeros_like(boxes())
+    ids = dict(enumerate((segment_id(a_prediction, 0), segment_id(a_prediction, 1)), 1))
+    history = ReviewHistory(a_prediction)
+    draw(a_prediction, a_volume, ids, wrong)
+    history.record_prediction(
+        model="boxes",
+        plane="axial",
+        slice_axis=0,
+        doubt=history.doubt,
+        segment_ids=ids,
+        volume_node=a_volume,
+        protected_slices=(),
+    )
+    correct(a_prediction, a_volume, 2)
+    seen = []
+    own_logic.onTaskChanged.append(lambda task: seen.append(labels_of(a_prediction, a_volume)))
+    own_logic.update(a_prediction, device="cpu")
+    steps = [labels[5].any() for labels in seen]
+    halfway = seen[steps.index(True)]
+    np.testing.assert_array_equal(halfway[5], boxes()[5])
+    assert not np.delete(halfway, (2, 5), 0).any()
+    np.testing.assert_array_equal(
+        np.delete(labels_of(a_prediction, a_volume), 2, 0), np.delete(boxes(), 2, 0)
+    )
+    assert own_logic.correctedSlices(a_prediction) == (2,)
+    assert own_logic.undo(a_prediction)
+    assert not np.delete(labels_of(a_prediction, a_volume), 2, 0).any()
+    assert own_logic.correctedSlices(a_prediction) == (2,)
+
+
+def test_what_is_edited_between_the_first_slice_and_the_rest_stays(
+    own_logic, scene, a_volume, a_prediction
+):
+    slice_view(scene, "Axial")
+    jump_to_slice(a_volume, 0, 5)
+    edited = []
+
+    def edit_after_the_first_slice(task):
+        if not edited and len(ReviewHistory(a_prediction)._records()) == 2:
+            correct(a_prediction, a_volume, 5, 6)
+            edited.append(labels_of(a_prediction, a_volume))
+
+    own_logic.onTaskChanged.append(edit_after_the_first_slice)
+    own_logic.update(a_prediction, device="cpu")
+    assert own_logic.correctedSlices(a_prediction) == (5, 6)
+    now = labels_of(a_prediction, a_volume)
+    np.testing.assert_array_equal(now[[5, 6]], edited[0][[5, 6]])
+
+
+def test_a_drawing_by_hand_teaches_the_model_that_fits(own_logic, scene, a_volume):
+    labels = np.zeros_like(boxes())
+    labels[[4, 6]] = boxes()[[4, 6]]
+    node, _ids = segmentation_of(scene, a_volume, LabelMap(labels, axial_grid(), SEGMENTS))
+    result = own_logic.retrain(node, **FEW_STEPS, update=False)
+    assert (result.learned, result.model) == (2, "boxes.v2")
+
+
+def test_the_slices_can_be_named(own_logic, a_volume, a_prediction):
+    result = own_logic.retrain(a_prediction, **FEW_STEPS, slices=[3, 5, 7], update=False)
+    assert result.learned == 3
+    record = ModelStore(own_logic.modelsFolder).list()
+    newest = next(one for one in record if one.id == result.model)
+    assert newest.training["subjects"] == {"brain": 3}
+
+
+def test_several_segmentations_teach_together_and_are_all_updated(own_logic, scene, a_volume):
+    other = volume_of(scene, array=image() + 3)
+    nodes = [own_logic.segment(one, "boxes", device="cpu") for one in (a_volume, other)]
+    for node, volume_node in zip(nodes, (a_volume, other), strict=True):
+        correct(node, volume_node, 4)
+    result = own_logic.retrain(nodes, **FEW_STEPS)
+    assert result.learned == 2
+    assert {ReviewHistory(node).model for node in nodes} == {result.model}
+
+
+def test_nothing_to_learn_from_is_a_sentence(own_logic, a_prediction):
+    with pytest.raises(InputError, match="correct or accept at least one slice"):
+        own_logic.retrain(a_prediction)
+    with pytest.raises(InputError, match="No segmentation is chosen"):
+        own_logic.retrain([])
+
+
+def test_a_structure_without_a_segment_is_refused_by_name(own_logic, a_volume, a_prediction):
+    correct(a_prediction, a_volume, 4)
+    a_prediction.GetSegmentation().RemoveSegment(segment_id(a_prediction, 1))
+    with pytest.raises(InputError, match="has no segment Small box"):
+        own_logic.retrain(a_prediction)
+
+
+def test_a_volume_that_is_gone_is_named(own_logic, scene, a_volume, a_prediction):
+    correct(a_prediction, a_volume, 4)
+    scene.RemoveNode(a_volume)
+    with pytest.raises(InputError, match=r"The volume of .* is not in the scene"):
+        own_logic.retrain(a_prediction)
+
+
+def test_overlapping_voxels_teach_nothing_and_are_counted(own_logic, a_volume, a_prediction):
+    correct(a_prediction, a_volume, 4)
+    paint(a_prediction, segment_id(a_prediction, 1), a_volume, 0, 4)
+    both = [mask_of(a_prediction, segment_id(a_prediction, n), a_volume) for n in range(2)]
+    count = np.count_nonzero(both[0] & both[1])
+    assert count
+    result = own_logic.retrain(a_prediction, **FEW_STEPS, update=False)
+    assert f"{count} voxels of" in " ".join(result.notes)
+
+
+def test_cancelling_in_mid_job_leaves_models_and_segmentation(
+    own_logic, runner, a_volume, a_prediction
+):
+    correct(a_prediction, a_volume, 4)
+    before = labels_of(a_prediction, a_volume)
+    task = own_logic.retrain(a_prediction, steps=100_000, device="cpu", waitForCompletion=False)
+    pump_until(runner, lambda: task.progress.fraction > 0)
+    task.cancel()
+    assert pump_until(runner, lambda: task.finished) < 2
+    assert task.state == "cancelled"
+    assert own_logic.model("boxes").active
+    np.testing.assert_array_equal(labels_of(a_prediction, a_volume), before)
+
+
+def test_closing_the_scene_in_mid_job_gives_the_retraining_up(
+    own_logic, runner, scene, a_volume, a_prediction
+):
+    correct(a_prediction, a_volume, 4)
+    task = own_logic.retrain(a_prediction, steps=100_000, device="cpu", waitForCompletion=False)
+    pump_until(runner, lambda: task.progress.fraction > 0)
+    scene.Clear(0)
+    assert finish(runner, task).state == "discarded"
+    assert task.error == ""
+    assert own_logic.model("boxes").active
+
+
+def test_corrections_survive_saving_and_loading_the_scene(
+    own_logic, scene, a_volume, a_prediction, tmp_path
+):
+    correct(a_prediction, a_volume, 4)
+    own_logic.acceptSlice(a_prediction, 6)
+    own_logic.retrain(a_prediction, **FEW_STEPS)
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    assert scene.SaveSceneToSlicerDataBundleDirectory(str(folder), None)
+    scene.Clear(0)
+    scene.SetURL(str(next(folder.glob("*.mrml"))))
+    assert scene.Connect()
+    node = scene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+    assert own_logic.correctedSlices(node) == (4,)
+    assert own_logic.acceptedSlices(node) == (6,)
+    assert own_logic.retrain(node, **FEW_STEPS).model == "boxes.v3"
+
+
+def test_deleting_the_volume_in_mid_job_gives_the_retraining_up(
+    own_logic, runner, scene, a_volume, a_prediction
+):
+    correct(a_prediction, a_volume, 4)
+    task = own_logic.retrain(a_prediction, steps=100_000, device="cpu", waitForCompletion=False)
+    pump_until(runner, lambda: task.progress.fraction > 0)
+    scene.RemoveNode(a_volume)
+    assert finish(runner, task).state == "discarded"
+
+
+def test_the_editor_saves_the_state_where_it_edits(own_logic, a_volume, a_prediction):
+    saved = []
+
+    def saver(node):
+        saved.append(labels_of(node, a_volume))
+        return True
+
+    own_logic.undoSaver = saver
+    correct(a_prediction, a_volume, 4)
+    before = labels_of(a_prediction, a_volume)
+    own_logic.update(a_prediction, device="cpu")
+    np.testing.assert_array_equal(saved, [before])
+    assert not own_logic.undo(a_prediction)
+
+
+def test_a_segmentation_that_cannot_be_updated_does_not_spoil_the_retraining(
+    own_logic, scene, a_volume, a_prediction
+):
+    slice_view(scene, "Axial")
+    jump_to_slice(a_volume, 0, 5)
+    correct(a_prediction, a_volume, 4)
+
+    def make_surfaces(progress):
+        a_prediction.CreateClosedSurfaceRepresentation()
+        set_source = getattr(a_prediction.GetSegmentation(), "SetSourceRepresentationName", None)
+        (set_source or a_prediction.GetSegmentation().SetMasterRepresentationName)("Closed surface")
+
+    result = own_logic.retrain(a_prediction, **FEW_STEPS, progressCallback=make_surfaces)
+    assert result.kept
+    assert "was not updated: The segmentation" in " ".join(result.notes)
