@@ -19,6 +19,7 @@ from funet.models.manifest import Manifest
 from funet.models.model import Model
 from funet.networks import build_network
 from funet.progress import CancelToken
+from funet.training.events import EpochFinished
 from funet.training.finetuning import FineTuneConfig, FineTuningFinished, fine_tune, split_held_out
 from funet.training.loop import train
 from funet.training.presets import TrainingConfig
@@ -70,6 +71,13 @@ def test_the_base_is_left_as_it_was(base):
     before = copy.deepcopy(base.network.state_dict())
     finish(base, disc_slices(4, "new"), config=QUICK)
     assert all(torch.equal(before[n], t) for n, t in base.network.state_dict().items())
+
+
+def test_the_dice_of_held_out_slices_is_told_after_every_epoch(base):
+    events = list(fine_tune(base, inverted(disc_slices(8, "corrected")), config=QUICK))
+    told = [e.validation_dice for e in events if isinstance(e, EpochFinished)]
+    assert len(told) == QUICK.steps // 10
+    assert told[-1] == pytest.approx(events[-1].dice_after)
 
 
 def test_a_version_that_is_not_better_is_not_kept(base):

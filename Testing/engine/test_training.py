@@ -88,6 +88,23 @@ def test_the_same_seed_gives_the_same_weights_to_the_bit():
     assert same(weights_of(networks[0]), weights_of(networks[1]))
 
 
+def test_validation_that_only_watches_does_not_choose_the_result():
+    """A validation in which every epoch is worse than the first would choose the first."""
+    config = replace(FAST, choose_best=False)
+    samples = disc_slices(4, "train")
+    worse = [replace(s, labels=1 - s.labels.clip(max=1)) for s in disc_slices(2, "worse")]
+    plain, watched = tiny_network(), tiny_network()
+    list(train(plain, samples, config=config))
+    events = list(train(watched, samples, config=config, validation=worse))
+    assert same(weights_of(plain), weights_of(watched))
+    epochs = [event for event in events if isinstance(event, EpochFinished)]
+    assert all(event.validation_dice is not None for event in epochs)
+    assert events[-1].best_epoch == config.epochs
+    chosen = tiny_network()
+    *_, last = train(chosen, samples, config=FAST, validation=worse)
+    assert last.best_epoch < config.epochs
+
+
 def test_another_seed_gives_other_weights():
     networks = [tiny_network(), tiny_network()]
     for seed, network in enumerate(networks):

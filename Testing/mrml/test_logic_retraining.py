@@ -173,7 +173,21 @@ def test_the_slices_can_be_named(own_logic, a_volume, a_prediction):
     assert result.learned == 3
     record = ModelStore(own_logic.modelsFolder).list()
     newest = next(one for one in record if one.id == result.model)
-    assert newest.training["subjects"] == {"brain": 3}
+    ((subject, count),) = newest.training["subjects"].items()
+    assert (subject.split(" [")[0], count) == ("brain", 3)
+
+
+def test_a_subject_is_known_by_its_voxels(own_logic, scene, a_volume):
+    def subjects(volume_node):
+        node, _ids = segmentation_of(scene, volume_node, LabelMap(boxes(), axial_grid(), SEGMENTS))
+        result = own_logic.retrain(node, **FEW_STEPS, slices=[5], model="boxes", update=False)
+        return set(
+            ModelStore(own_logic.modelsFolder).load(result.model).manifest.training["subjects"]
+        )
+
+    first = subjects(a_volume)
+    assert subjects(volume_of(scene, array=image(), name=a_volume.GetName())) == first
+    assert subjects(volume_of(scene, array=image() + 3, name=a_volume.GetName())) != first
 
 
 def test_several_segmentations_teach_together_and_are_all_updated(own_logic, scene, a_volume):

@@ -98,6 +98,14 @@ def test_straight_volumes_do_not_turn_the_views(scene: Any, views: SimpleNamespa
     assert views.axial.GetOrientation() == "Axial"
 
 
+def test_a_tilt_that_nobody_sees_turns_nothing(scene: Any, views: SimpleNamespace) -> None:
+    node = _straight(scene)
+    under(turned(0.3, (0, 0, 0)), node)
+    jump_to_slice(node, 0, 4)
+    assert views.axial.GetOrientation() == "Axial"
+    assert visible_slice(node, 0) == 4
+
+
 def test_turning_keeps_left_and_right_and_up(scene: Any, views: SimpleNamespace) -> None:
     before = _plane(views.axial)
     jump_to_slice(_oblique(scene), 0, 4)

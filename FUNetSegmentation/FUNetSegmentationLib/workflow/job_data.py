@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,25 +50,26 @@ def describe_volume(volume: VolumeSnapshot) -> dict[str, Any]:
 def pack_cases(cases: Sequence[Case]) -> tuple[list[dict[str, Any]], dict[str, NDArray[Any]]]:
     """Return the cases as arguments of a job, and their arrays.
 
-    Volumes of the same name are told apart, since splits keep the slices of a subject together.
+    A subject is known by its voxels: a correction made months later on the same image replaces the
+    earlier one of that slice, and another image of the same name does not.
     """
     arguments: list[dict[str, Any]] = []
     arrays: dict[str, NDArray[Any]] = {}
-    names: list[str] = []
     for number, case in enumerate(cases):
-        names.append(case.volume.name)
-        count = names.count(case.volume.name)
-        subject = case.volume.name if count == 1 else f"{case.volume.name} ({count})"
         arguments.append(
             {
                 "volume": describe_volume(case.volume),
                 "slices": list(case.slices),
-                "subject": subject,
+                "subject": f"{case.volume.name} [{_fingerprint(case.volume.array)}]",
             }
         )
         arrays[f"volume-{number}"] = case.volume.array
         arrays[f"labels-{number}"] = case.labels
     return arguments, arrays
+
+
+def _fingerprint(array: NDArray[Any]) -> str:
+    return f"{zlib.crc32(np.ascontiguousarray(array).view(np.uint8)):08x}"
 
 
 def unpack_segment(fields: Mapping[str, Any]) -> Segment:

@@ -82,6 +82,8 @@ class FineTuneConfig:
             augmentation=self.augmentation,
             crop=self.crop,
             averaging=self.averaging,
+            # The held-out slices judge the result, so they must not choose it.
+            choose_best=False,
             encoder_rate=self.encoder_rate,
             # Statistics of so few slices would be worse than those of the base model's training.
             freeze_statistics=True,
@@ -161,6 +163,7 @@ def fine_tune(
         network,
         [*learn, *replay],
         config=config.training(base.manifest.loss),
+        validation=held_out,
         weights=_weights(len(learn), len(replay), config.replay_share),
         cancel=cancel,
     )
@@ -232,9 +235,10 @@ def _judge(
         for candidate in (current.network, network)
     )
     kept = after.mean_dice > before.mean_dice
+    slices = "1 corrected slice" if len(held_out) == 1 else f"{len(held_out)} corrected slices"
     numbers = (
-        f"mean Dice {before.mean_dice:.3f} before and {after.mean_dice:.3f} after on "
-        f"{len(held_out)} held-out corrected slices"
+        f"mean Dice {before.mean_dice:.3f} before and {after.mean_dice:.3f} after on {slices} "
+        "held out"
     )
     reason = (
         f"The new version is kept: {numbers}."

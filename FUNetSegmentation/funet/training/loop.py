@@ -160,7 +160,7 @@ class _Trainer:
         score = self._validate()
         self._seconds += time.monotonic() - began
         self._epoch += 1
-        best = score is None or score.mean_dice > self._best_score
+        best = score is None or not self._config.choose_best or score.mean_dice > self._best_score
         if best:
             self._best = {name: tensor.clone() for name, tensor in self._result_state().items()}
             self._best_epoch = self._epoch

@@ -31,6 +31,8 @@ class TrainingConfig:
         crop: longest side of a training patch in pixels, or ``None`` for whole slices.
         averaging: decay of the exponential moving average of the weights that is kept as the
             result, or ``None`` for the weights themselves.
+        choose_best: whether the result is the epoch with the best validation score; otherwise it
+            is the last, and validation only shows how the training goes.
         patience: epochs without a better validation score after which training stops early.
         encoder_rate: learning rate of the contracting path relative to the rest.
         freeze_statistics: whether batch normalisation keeps the statistics that it has.
@@ -51,6 +53,7 @@ class TrainingConfig:
     augmentation: Augmentation | None = None
     crop: int | None = None
     averaging: float | None = None
+    choose_best: bool = True
     patience: int | None = None
     encoder_rate: float = 1.0
     freeze_statistics: bool = False
