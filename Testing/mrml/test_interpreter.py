@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from funet.errors import WorkerError
-from FUNetSegmentationLib.jobs.interpreter import python_executable, worker_variables
+from FUNetSegmentationLib.jobs.interpreter import python_executable, worker_paths
 
 
 def a_program(path: Path) -> Path:
@@ -62,6 +61,12 @@ def test_outside_slicer_it_is_the_python_that_runs_this(monkeypatch: pytest.Monk
     assert python_executable() == Path(sys.executable)
 
 
-def test_the_child_sees_the_packages_of_this_process() -> None:
-    folders = worker_variables()["PYTHONPATH"].split(os.pathsep)
-    assert set(folders) >= {path for path in sys.path if path and Path(path).is_dir()}
+def test_the_child_finds_the_packages_of_this_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "only_here.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    paths = worker_paths()
+    assert str(tmp_path) in paths
+    assert "" not in paths
+    assert len(paths) == len(set(paths))

@@ -16,48 +16,10 @@ from logic_tools import pump_until
 
 from funet.errors import Cancelled, WorkerError
 from FUNetSegmentationLib.jobs import requirements
-from FUNetSegmentationLib.jobs.interpreter import python_executable, worker_paths
 from FUNetSegmentationLib.jobs.requirements import TORCH, Requirement, install, listed, missing
 from FUNetSegmentationLib.jobs.runner import JobRunner
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-# The interpreter.
-
-
-def test_outside_of_slicer_the_interpreter_is_this_one(monkeypatch):
-    monkeypatch.delenv("SLICER_HOME", raising=False)
-    assert python_executable() == Path(sys.executable)
-
-
-def test_inside_slicer_it_is_pythonslicer_beside_the_application(monkeypatch, tmp_path):
-    launcher = (
-        tmp_path / "bin" / ("PythonSlicer.exe" if sys.platform == "win32" else "PythonSlicer")
-    )
-    launcher.parent.mkdir()
-    launcher.write_text("")
-    launcher.chmod(0o755)
-    monkeypatch.setenv("SLICER_HOME", str(tmp_path))
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "SlicerApp-real"))
-    assert python_executable() == launcher
-
-
-def test_an_application_without_python_is_a_sentence(monkeypatch, tmp_path):
-    monkeypatch.setenv("SLICER_HOME", str(tmp_path))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "SlicerApp-real"))
-    with pytest.raises(WorkerError, match="PythonSlicer was not found"):
-        python_executable()
-
-
-def test_the_child_finds_the_packages_of_this_process(monkeypatch, tmp_path):
-    (tmp_path / "only_here.py").write_text("")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    paths = worker_paths()
-    assert str(tmp_path) in paths
-    assert "" not in paths
-    assert len(paths) == len(set(paths))
 
 
 # The runner.
