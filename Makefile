@@ -6,19 +6,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+QT_READY := $(VENV)/.qt-ready
 
-.PHONY: demo test lint figures clean
+.PHONY: demo test lint figures screenshots clean
 
 demo: $(READY)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python Demo/demo.py --output build/demo
 
-test: lint
+test: lint $(QT_READY)
 	$(BIN)/python -m pytest
 
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+screenshots: $(QT_READY)
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python Testing/panel/take_screenshots.py
 
 figures: $(READY)
 	$(BIN)/python Testing/figures/plot_feedback_weight.py
@@ -28,6 +32,10 @@ $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	touch $(READY)
+
+$(QT_READY): $(READY) Testing/panel/install_system_libraries.sh
+	sh Testing/panel/install_system_libraries.sh $(BIN)/python
+	touch $(QT_READY)
 
 clean:
 	rm -rf $(VENV) build

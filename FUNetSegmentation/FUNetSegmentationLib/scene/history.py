@@ -255,7 +255,7 @@ class ReviewHistory:
             raise InputError(
                 _(
                     "The volume {volume} has another size than when {name} was predicted; "
-                    "segment it again."
+                    "segment it into a new segmentation."
                 ).format(volume=volume_node.GetName(), name=self._node.GetName())
             )
         now, then = (

@@ -1,0 +1,1 @@
+"""The panel: one file for each of its sections, put together by :mod:`.panel`."""

@@ -1,0 +1,71 @@
+"""Keeps volume and segmentation together: who changes one gets the other that belongs to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..scene.history import ReviewHistory
+from ..scene.segmentation_nodes import alive
+from .context import PanelContext
+
+
+class ChosenNodes:
+    """The volume and the segmentation that the parameters name.
+
+    Args:
+        context: of the panel.
+
+    Attributes:
+        volume, segmentation: the nodes, or ``None``.
+    """
+
+    def __init__(self, context: PanelContext) -> None:
+        self.volume: Any = None
+        self.segmentation: Any = None
+        self._context = context
+
+    def take_over(self) -> None:
+        """Take the nodes of another scene as they are."""
+        self.volume, self.segmentation = self._context.volume, self._context.segmentation
+        self._tie()
+
+    def update(self) -> bool:
+        """Notice that the user or a task chose others; whether one has changed."""
+        context = self._context
+        if context.volume is self.volume and context.segmentation is self.segmentation:
+            return False
+        if context.segmentation is not self.segmentation:
+            self._follow_segmentation()
+        else:
+            self._follow_volume()
+        self.take_over()
+        return True
+
+    def _follow_segmentation(self) -> None:
+        node = self._context.segmentation
+        own = ReviewHistory(node).volume_node if alive(node) else None
+        if own is not None:
+            self._context.parameters.inputVolume = own
+
+    def _follow_volume(self) -> None:
+        volume, node = self._context.volume, self._context.segmentation
+        if volume is None or (alive(node) and ReviewHistory(node).volume_node in (None, volume)):
+            return
+        self._context.parameters.segmentation = _segmentation_of(volume)
+
+    def _tie(self) -> None:
+        """Give a segmentation that belongs to no volume yet to the chosen one."""
+        if not (alive(self.segmentation) and alive(self.volume)):
+            return
+        if ReviewHistory(self.segmentation).volume_node is None:
+            self.segmentation.SetReferenceImageGeometryParameterFromVolumeNode(self.volume)
+
+
+def _segmentation_of(volume_node: Any) -> Any:
+    scene = volume_node.GetScene()
+    if scene is None:
+        return None
+    count = scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
+    nodes = [scene.GetNthNodeByClass(n, "vtkMRMLSegmentationNode") for n in range(count)]
+    own = [node for node in nodes if ReviewHistory(node).volume_node is volume_node]
+    return own[-1] if own else None

@@ -1,0 +1,114 @@
+"""The model manager of the panel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import host
+import pytest
+from panel_tools import Desk
+
+
+@pytest.fixture(autouse=True)
+def _attribute_style() -> None:
+    host.use_attribute_style(__name__)
+
+
+def choose_model(desk: Desk, name: str) -> None:
+    table = desk.ui.modelsTable
+    names = [table.item(row, 0).text() for row in range(table.rowCount)]
+    table.setCurrentCell(names.index(name), 0)
+    host.spin()
+    desk.check_buttons()
+
+
+def names(desk: Desk) -> list[str]:
+    return [row[0] for row in desk.rows("modelsTable")]
+
+
+def test_own_and_shipped_models_are_listed_and_shipped_ones_stay(desk: Desk) -> None:
+    assert "Boxes axial" in names(desk)
+    shipped = [name for name in names(desk) if name != "Boxes axial"]
+    assert shipped
+    choose_model(desk, shipped[0])
+    assert not desk.ui.deleteModelButton.enabled
+    assert "came with the extension" in desk.ui.deleteModelButton.toolTip
+    assert "Structures:" in desk.ui.modelDescriptionLabel.text
+
+
+def test_use_chooses_the_model_above(desk: Desk) -> None:
+    choose_model(desk, "Boxes axial")
+    if desk.ui.activateModelButton.enabled:
+        desk.press("activateModelButton")
+    assert desk.ui.modelSelector.currentText == "Boxes axial"
+    assert not desk.ui.activateModelButton.enabled
+
+
+def test_renaming_happens_in_the_list(desk: Desk) -> None:
+    choose_model(desk, "Boxes axial")
+    desk.press("renameModelButton")
+    table = desk.ui.modelsTable
+    table.item(table.currentRow(), 0).setText("Kästchen 中")
+    host.spin()
+    assert "Kästchen 中" in names(desk)
+    assert desk.ui.modelSelector.findText("Kästchen 中") >= 0
+    choose_model(desk, "Kästchen 中")
+    desk.press("renameModelButton")
+    table.item(table.currentRow(), 0).setText("  ")
+    host.spin()
+    assert desk.status
+    assert "Kästchen 中" in names(desk)
+
+
+def test_deleting_takes_a_second_click(desk: Desk) -> None:
+    choose_model(desk, "Boxes axial")
+    desk.press("deleteModelButton")
+    assert desk.ui.deleteModelButton.text == "Really delete?"
+    assert "Boxes axial" in names(desk)
+    desk.press("deleteModelButton")
+    assert "Boxes axial" not in names(desk)
+    assert desk.ui.modelSelector.findText("Boxes axial") < 0
+    assert desk.ui.deleteModelButton.text == "Delete"
+
+
+def test_choosing_another_row_forgets_the_first_click(desk: Desk) -> None:
+    choose_model(desk, "Boxes axial")
+    desk.press("deleteModelButton")
+    choose_model(desk, next(name for name in names(desk) if name != "Boxes axial"))
+    assert desk.ui.deleteModelButton.text == "Delete"
+
+
+def test_export_and_import(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from FUNetSegmentationLib.panel import file_dialogs
+
+    path = str(tmp_path / "boxes.zip")
+    monkeypatch.setattr(file_dialogs, "file_to_save", lambda *_: path)
+    monkeypatch.setattr(file_dialogs, "file_to_open", lambda *_: path)
+    choose_model(desk, "Boxes axial")
+    said = desk.press_and_wait("exportModelButton")
+    assert path in said
+    before = len(names(desk))
+    desk.press("deleteModelButton")
+    desk.press("deleteModelButton")
+    assert len(names(desk)) == before - 1
+    said = desk.press_and_wait("importModelButton")
+    assert "is imported" in said, said
+    assert "Boxes axial" in names(desk)
+
+
+def test_a_damaged_model_is_shown_and_can_only_be_deleted(desk: Desk, models: Path) -> None:
+    (models / "boxes" / "model.json").write_text("{", encoding="utf-8")
+    desk.widget.panel.reload_models()
+    choose_model(desk, "boxes")
+    assert desk.ui.deleteModelButton.enabled
+    assert not desk.ui.exportModelButton.enabled
+    assert desk.ui.modelSelector.findText("boxes") < 0
+
+
+def test_another_folder_of_models(desk: Desk, tmp_path: Path) -> None:
+    desk.ui.modelsFolderPathEdit.currentPath = str(tmp_path / "elsewhere")
+    host.spin()
+    assert "Boxes axial" not in names(desk)
+    desk.ui.modelsFolderPathEdit.currentPath = ""
+    host.spin()
+    assert "Boxes axial" in names(desk)
