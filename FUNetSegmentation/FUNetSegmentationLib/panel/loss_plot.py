@@ -63,19 +63,6 @@ class LossPlot:
         if dice:
             self._points[_DICE].append((self._percent, sum(dice) / len(dice)))
 
-    def compare(
-        self, before: Mapping[str, float | None] | None, after: Mapping[str, float | None] | None
-    ) -> None:
-        """Show the Dice before and after, where nothing was measured in between."""
-        dice = self._tables.get(_DICE)
-        if dice is None or dice.GetTable().GetNumberOfRows() or self._points[_DICE]:
-            return
-        for percent, scores in ((0.0, before), (100.0, after)):
-            known = [value for value in (scores or {}).values() if value is not None]
-            if known:
-                self._points[_DICE].append((percent, sum(known) / len(known)))
-        self._on_redraw()
-
     def finish(self) -> None:
         """Draw what is left; the chart stays."""
         self._timer.stop()
@@ -96,7 +83,7 @@ class LossPlot:
     def remove(self) -> None:
         """Take the nodes out of the scene."""
         tables = list(self._tables.values())
-        view = self._widget.mrmlPlotViewNode() if self._widget is not None else None
+        view = self._view
         chart = view.GetPlotChartNode() if view is not None else None
         self.let_go()
         series = [chart.GetNthPlotSeriesNode(n) for n in range(2)] if chart is not None else []
@@ -104,8 +91,12 @@ class LossPlot:
             if node is not None and node.GetScene() is not None:
                 node.GetScene().RemoveNode(node)
 
+    @property
+    def _view(self) -> Any:
+        return None if self._widget is None else self._widget.mrmlPlotViewNode()
+
     def _on_redraw(self, *_args: object) -> None:
-        view = self._widget.mrmlPlotViewNode()
+        view = self._view
         if view is not None and view.GetPlotChartNodeID() != self._chart_id:
             view.SetPlotChartNodeID(self._chart_id)  # a chart of another module took its place
         for name, points in self._points.items():

@@ -82,7 +82,6 @@ class RetrainSection:
         ui.retrainResultLabel.text = f"{result.reason} {learned}"
         colors.paint_box(ui.retrainResultLabel, "good" if result.kept else "warn")
         ui.retrainResultLabel.visible = True
-        self.plot.compare(result.diceBefore, result.diceAfter)
         self._show_dice(result)
 
     def _show_dice(self, result: RetrainingResult) -> None:
