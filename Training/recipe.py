@@ -65,6 +65,7 @@ class Recipe:
     weight: Callable[[SliceSample], float]
     groups: Mapping[str, Callable[[str], bool]]
     extent: Extent | None = None
+    one_piece: bool = False
     generated: Callable[[str, Path, int], Sequence[SliceSample]] | None = None
 
 
@@ -111,6 +112,7 @@ def run(recipe: Recipe, argv: Sequence[str] | None = None) -> int:
         loss=config.loss,
         created=utc_now(),
         licence=recipe.licence,
+        one_piece=recipe.one_piece,
         training=_provenance(recipe, training, config, finished)
         | learned_extent(recipe, arguments.data, split.train)
         | {"seconds": round(time.monotonic() - began), "threads": arguments.threads},

@@ -93,7 +93,10 @@ RECIPE = Recipe(
         "(three registered atlases: Allen Human Reference Atlas 2020, CIT168, BigBrain), so it "
         "reproduces that labelling, not an expert's. For research, not for clinical use."
     ),
-    licence="CC BY 4.0; labels made from the Allen, CIT168 and BigBrain atlases (CC BY 4.0)",
+    licence=(
+        "CC BY 4.0; labels made from the Allen, CIT168 and BigBrain atlases (CC BY 4.0), whole "
+        "heads generated with the label maps of SynthSeg (Apache-2.0)"
+    ),
     split="midbrain",
     segments=(
         Segment(1, "Midbrain", (102, 178, 255), Code("SCT", "61962009", "Midbrain")),
@@ -116,6 +119,7 @@ RECIPE = Recipe(
     samples=samples_of,
     weight=weight,
     generated=generated_samples,
+    one_piece=True,  # the substantia nigra lies in the midbrain
     extent=(150.0, 300.0),  # from small brains without the skull to heads with the neck
     groups={
         "subjects never seen, training site (ds002748)": lambda name: not is_whole_head(name),

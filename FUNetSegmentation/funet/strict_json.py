@@ -152,6 +152,13 @@ class Record:
             self.refuse(key, f"must be a whole number from {low} to {high}, not {shown(value)}")
         return value
 
+    def boolean(self, key: str) -> bool:
+        """Return true or false; 0 and 1 are neither."""
+        value = self._value[key]
+        if type(value) is not bool:
+            self.refuse(key, f"must be true or false, not {shown(value)}")
+        return value
+
     def number(self, key: str) -> float:
         """Return a finite number."""
         value = self._value[key]

@@ -10,6 +10,7 @@ import torch
 
 from funet.annotations.samples import samples_from_volume
 from funet.errors import Cancelled, InputError
+from funet.images.pieces import largest_piece
 from funet.images.preprocessing_settings import Preprocessing
 from funet.images.segmentations import Segment
 from funet.loss_config import LossConfig
@@ -101,6 +102,15 @@ def test_the_models_own_spacing_is_undone_on_the_way_back():
     prediction = predictor.predict(phantom_volume(grid))
     assert prediction.label_map.array.shape == grid.shape
     assert agreement(prediction.label_map.array, phantom_labels(grid).array) > 0.7
+
+
+def test_a_model_of_one_piece_leaves_out_what_lies_apart(model, predictor):
+    volume = phantom_volume(axial_grid())
+    everything = predictor.predict(volume).label_map.array
+    one_piece = Model(replace(model.manifest, one_piece=True), model.network)
+    result = Predictor(one_piece, device="cpu", precision="float32").predict(volume)
+    np.testing.assert_array_equal(result.label_map.array, largest_piece(everything))
+    assert np.count_nonzero(result.label_map.array) < np.count_nonzero(everything)
 
 
 def test_probabilities_agree_with_the_labels(predictor):

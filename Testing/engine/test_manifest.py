@@ -69,6 +69,8 @@ def test_a_child_names_its_parent_and_starts_without_files() -> None:
         ("parent", "tiny", "parent"),
         ("parent", "..", "parent"),
         ("parent_sha256", "ab" * 32, "parent_sha256"),
+        ("one_piece", 1, "one_piece"),
+        ("one_piece", None, "one_piece"),
         ("name", "", "name"),
         ("name", " ", "name"),
         ("name", "x" * 201, "name"),

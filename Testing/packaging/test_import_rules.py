@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from source_rules import (
     ENGINE,
-    ITK_FILE,
+    ITK_FILES,
     MODULE_FILE,
     SLICER_SIDE,
     is_engine,
@@ -126,7 +126,7 @@ def test_a_rule_that_is_broken_is_noticed(name: str, source: str, complaint: str
 
 
 ALLOWED = [
-    (ITK_FILE, "import SimpleITK as sitk"),
+    (ITK_FILES[0], "import SimpleITK as sitk"),
     (MODULE_FILE, "from slicer.ScriptedLoadableModule import *"),
     (SLICER_FILE, "import slicer, vtk, qt, ctk\nfrom funet.worker import client"),
     (ENGINE_FILE, "import torch\nfrom torch import nn\nimport numpy as np\nnp.load('a.npy')"),

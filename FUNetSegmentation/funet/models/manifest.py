@@ -64,6 +64,8 @@ class Manifest:
         name: what people see; may be changed later.
         segments: the structures; their values are 1 to ``network.num_classes - 1`` in order.
         preprocessing, network, loss: how images are prepared, what computes, what was minimised.
+        one_piece: whether the structures touch each other and nothing lies apart from them: what
+            is predicted elsewhere in a volume is then left out.
         description, licence: text for people.
         family: id of the first version, from which all versions of the family descend.
         version: 1 for the first version, then counting up within the family.
@@ -87,6 +89,7 @@ class Manifest:
     loss: LossConfig
     family: str
     created: str
+    one_piece: bool = False
     version: int = 1
     parent: str | None = None
     parent_sha256: str | None = None
@@ -228,6 +231,7 @@ def _fields(value: object, source: str) -> dict[str, Any]:
         "description": record.text("description", _LONGEST_TEXT, lines=True, empty=True),
         "licence": record.text("licence", _LONGEST_TEXT, lines=True, empty=True),
         "created": _created(record),
+        "one_piece": record.boolean("one_piece"),
         "segments": _segments(record, source, network.num_classes - 1),
         "preprocessing": _settings(record, "preprocessing", Preprocessing),
         "network": network,

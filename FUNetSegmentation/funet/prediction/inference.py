@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import InputError
+from ..images.pieces import largest_piece
 from ..images.preprocessing import PreparedVolume, prepare_volume, resample_slices, restore_stack
 from ..images.volumes import LabelMap, Volume
 from ..models.model import Model
@@ -96,7 +97,7 @@ class Predictor:
             first_slice: index along the volume's own slice axis of the slice to segment before
                 all others, for instance the one that the user sees.
             on_slice: called with the labels of ``first_slice`` as soon as they are there; they
-                are those of the result.
+                are those of the result, but for what a model of one piece leaves out of it.
             on_progress: called after every batch.
             cancel: checked after every batch.
 
@@ -127,11 +128,12 @@ class Predictor:
         stack, doubt, soft = self._predict_stack(
             prepared, probabilities, first, announce, reporter, notes
         )
+        labels = restore_stack(stack, prepared)
+        if self.manifest.one_piece:
+            labels = largest_piece(labels)
         by_volume_index = [order.stack_index(index) for index in range(len(doubt))]
         return Prediction(
-            label_map=LabelMap(
-                restore_stack(stack, prepared), volume.geometry, self.manifest.segments
-            ),
+            label_map=LabelMap(labels, volume.geometry, self.manifest.segments),
             doubt=doubt[by_volume_index],
             slice_axis=order.axis,
             probabilities=None if soft is None else np.stack([order.from_stack(c) for c in soft]),
