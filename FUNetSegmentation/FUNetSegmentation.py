@@ -88,6 +88,7 @@ class FUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAdded)
         self.initializeParameterNode()
 
     def enter(self) -> None:
@@ -116,12 +117,14 @@ class FUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         if self._entered:
             self.initializeParameterNode()
 
+    def onNodeAdded(self, _caller: Any, _event: Any) -> None:
+        """Choose a volume that was loaded while the panel was open."""
+        if self._entered:
+            self.panel.choose_volume_soon()
+
     def initializeParameterNode(self) -> None:
-        """Show the parameters of the present scene; of a new scene, choose its first volume."""
-        parameters = FUNetSegmentationParameterNode(self.logic.getParameterNode())
-        if parameters.inputVolume is None:
-            parameters.inputVolume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-        self.panel.follow(parameters)
+        """Show the parameters of the present scene."""
+        self.panel.follow(FUNetSegmentationParameterNode(self.logic.getParameterNode()))
 
 
 class FUNetSegmentationLogic(SegmentationLogic, ScriptedLoadableModuleLogic):

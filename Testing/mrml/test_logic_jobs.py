@@ -105,7 +105,7 @@ def test_here_everything_is_installed_and_torch_was_not_imported_to_know():
 
 
 def test_the_file_and_the_code_ask_for_what_the_project_asks_for():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert {str(one) for one in (TORCH, *listed())} == set(project["dependencies"])
 
 

@@ -20,6 +20,21 @@ def _attribute_style() -> None:
     host.use_attribute_style(__name__)
 
 
+def test_a_volume_that_is_loaded_while_the_panel_is_open_is_chosen(desk: Desk) -> None:
+    assert desk.parameters.inputVolume is None
+    assert not desk.ui.segmentButton.enabled
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "without voxels")
+    label_map = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
+    slicer.util.updateVolumeFromArray(label_map, boxes())
+    volume = add_boxes()
+    host.spin(0.05)
+    assert desk.parameters.inputVolume is volume
+    assert desk.ui.segmentButton.enabled
+    add_boxes()
+    host.spin(0.05)
+    assert desk.parameters.inputVolume is volume, "the choice of the user is not changed"
+
+
 @pytest.mark.parametrize("version", ["5.2.2", "5.10"])
 def test_segment_correct_accept_retrain_roll_back(
     open_panel: Callable[..., Desk], version: str

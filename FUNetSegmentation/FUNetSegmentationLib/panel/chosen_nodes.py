@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import slicer
+
 from ..scene.history import ReviewHistory
 from ..scene.segmentation_nodes import alive
 from .context import PanelContext
+
+_VOLUME = "vtkMRMLScalarVolumeNode"
 
 
 class ChosenNodes:
@@ -28,6 +32,12 @@ class ChosenNodes:
         """Take the nodes of another scene as they are."""
         self.volume, self.segmentation = self._context.volume, self._context.segmentation
         self._tie()
+
+    def choose_volume(self) -> None:
+        """If no volume is chosen, choose the first of the scene."""
+        parameters = self._context.parameters
+        if parameters is not None and parameters.inputVolume is None:
+            parameters.inputVolume = _first_volume(slicer.mrmlScene)
 
     def update(self) -> bool:
         """Notice that the user or a task chose others; whether one has changed."""
@@ -61,11 +71,25 @@ class ChosenNodes:
             self.segmentation.SetReferenceImageGeometryParameterFromVolumeNode(self.volume)
 
 
+def _first_volume(scene: Any) -> Any:
+    volumes = (
+        node
+        for node in _nodes(scene, _VOLUME)
+        # Label maps are volumes, too, and what a reader is still filling has no voxels yet.
+        if node.GetClassName() == _VOLUME and node.GetImageData() and not node.GetHideFromEditors()
+    )
+    return next(volumes, None)
+
+
+def _nodes(scene: Any, kind: str) -> list[Any]:
+    count = scene.GetNumberOfNodesByClass(kind)
+    return [scene.GetNthNodeByClass(n, kind) for n in range(count)]
+
+
 def _segmentation_of(volume_node: Any) -> Any:
     scene = volume_node.GetScene()
     if scene is None:
         return None
-    count = scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
-    nodes = [scene.GetNthNodeByClass(n, "vtkMRMLSegmentationNode") for n in range(count)]
+    nodes = _nodes(scene, "vtkMRMLSegmentationNode")
     own = [node for node in nodes if ReviewHistory(node).volume_node is volume_node]
     return own[-1] if own else None

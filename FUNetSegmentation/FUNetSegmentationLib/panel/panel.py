@@ -36,6 +36,9 @@ class Panel:
     Args:
         ui: the widgets of the ``.ui`` by their names.
         logic: does the work.
+
+    Attributes:
+        choose_volume_soon: call it when a volume may have been loaded: one is chosen if none is.
     """
 
     def __init__(self, ui: Any, logic: SegmentationLogic) -> None:
@@ -59,6 +62,7 @@ class Panel:
         self._batch = BatchSection(context)
         self._live = LiveSection(context)
         self._nodes = ChosenNodes(context)
+        self.choose_volume_soon = Later(self._nodes.choose_volume)
         context.refresh = self.refresh
         context.reload_models = self._reload_soon = Later(self.reload_models)
         self._review_soon = Later(self._review.update)
@@ -103,6 +107,7 @@ class Panel:
             vtk.vtkCommand.ModifiedEvent, self._on_parameters_changed
         )
         self._models.forget_choice()
+        self._nodes.choose_volume()
         self._nodes.take_over()
         self._show_parameters(nodes_changed=True)
 
@@ -124,6 +129,7 @@ class Panel:
 
     def close(self) -> None:
         """The panel is about to be destroyed."""
+        self.choose_volume_soon.cancel()
         self._reload_soon.cancel()
         self._review_soon.cancel()
         self._live.stop()
