@@ -56,7 +56,7 @@ RECIPE = Recipe(
     ),
     preprocessing=PREPROCESSING,
     config=TrainingConfig(
-        epochs=40,
+        epochs=120,
         steps_per_epoch=100,
         batch_size=16,
         learning_rate=2e-3,
