@@ -30,7 +30,15 @@ def register_sample_data() -> None:
         nodeNames="T1 head",
         checksums=f"SHA256:{HEAD_SHA256}",
     )
-    register(category=CATEGORY, sampleName=PHANTOM, customDownloader=_make_phantom)
+    register(
+        category=CATEGORY,
+        sampleName=PHANTOM,
+        # It comes from no address, but Slicer wants a text in each of these.
+        uris="",
+        fileNames=f"{PHANTOM}.nrrd",
+        nodeNames="Phantom head",
+        customDownloader=_make_phantom,
+    )
 
 
 def _make_phantom(_source: Any) -> Any:
