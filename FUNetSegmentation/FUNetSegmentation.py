@@ -20,6 +20,8 @@ from FUNetSegmentationLib.translation import tr as _
 from FUNetSegmentationLib.translation import translate
 from FUNetSegmentationLib.workflow.logic import SegmentationLogic
 
+HOMEPAGE = "https://github.com/FUNetSegmentation/FUNetSegmentation"
+
 
 class FUNetSegmentation(ScriptedLoadableModule):
     """What Slicer shows of the module before it is opened."""
@@ -33,10 +35,8 @@ class FUNetSegmentation(ScriptedLoadableModule):
         parent.helpText = _(
             "Segment a volume, correct a few doubtful slices, and retrain the model on exactly "
             "these. Everything runs on this computer; nothing leaves it. For research, not for "
-            "clinical use."
-        ) + self.getDefaultModuleDocumentationLink(
-            "https://github.com/FUNetSegmentation/FUNetSegmentation"
-        )
+            'clinical use. See the <a href="{url}">tutorial</a>.'
+        ).format(url=HOMEPAGE)
         parent.acknowledgementText = _(
             "FU-net: a U-net whose loss gives a weight to every pixel by the network's own error "
             "there. The loss and the networks are described in the README, with the publication."
@@ -69,11 +69,11 @@ class FUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
     """The panel in Slicer's window."""
 
     def __init__(self, parent: Any = None) -> None:
-        ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic: FUNetSegmentationLogic | None = None
         self.panel: Panel | None = None
         self._entered = False
+        ScriptedLoadableModuleWidget.__init__(self, parent)  # without a parent, it calls setup()
 
     def setup(self) -> None:
         """Make the panel."""

@@ -89,9 +89,10 @@ def pip(request, monkeypatch, nothing_installed):
         calls.append(packages)
         nothing_installed.update(names(packages))
 
-    def pip_ensure(packages, *, prompt_install, requester):
+    def pip_ensure(requirements, *, prompt_install, requester):
         assert (prompt_install, requester) == (False, "FUNetSegmentation")
-        pip_install(packages)
+        # Slicer reads their names and versions: texts would not do.
+        pip_install([f"{one.name}{one.specifier}" for one in requirements])
 
     monkeypatch.setattr(slicer.util, "pip_install", pip_install)
     packaging = types.SimpleNamespace(pip_ensure=pip_ensure)

@@ -171,9 +171,11 @@ def _installer() -> Callable[[list[str]], Any]:
         packaging = importlib.import_module("slicer.packaging")
     except ModuleNotFoundError:  # before 5.12
         return importlib.import_module("slicer.util").pip_install
+    parsed = importlib.import_module("packaging.requirements").Requirement
 
     def ensure(names: list[str]) -> Any:
-        return packaging.pip_ensure(names, prompt_install=False, requester=EXTENSION)
+        wanted = [parsed(name) for name in names]
+        return packaging.pip_ensure(wanted, prompt_install=False, requester=EXTENSION)
 
     return ensure
 
