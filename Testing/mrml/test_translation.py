@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -25,11 +26,21 @@ def test_without_translation_texts_stay() -> None:
     assert translation.translate("Some module", "Segment") == "Segment"
 
 
-def test_with_translation_it_is_slicers_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_translation_texts_are_looked_up_under_the_file_that_shows_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def context_of(file: str) -> str:
+        asked.append(file)
+        return Path(file).stem
+
     i18n = ModuleType("slicer.i18n")
-    i18n.tr = lambda text: f"<{text}>"  # type: ignore[attr-defined]
+    i18n.getContext = context_of  # type: ignore[attr-defined]
     i18n.translate = lambda context, text: f"<{context}:{text}>"  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "slicer.i18n", i18n)
     importlib.reload(translation)
-    assert translation.tr is i18n.tr  # it finds the caller's file, so nothing may stand between
+    for _ in range(3):
+        assert translation.tr("Segment") == "<test_translation:Segment>"
+    assert asked == [__file__], "the file is looked at once, not for each text"
     assert translation.translate("a", "b") == "<a:b>"

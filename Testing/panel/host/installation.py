@@ -56,9 +56,8 @@ def install(slicer_version: str = "5.10") -> None:
     if slicer_version == "5.2.2":
         _set_attribute(slicer, "vtkSlicerSegmentEditorLogic", _ABSENT)
     else:
-        _add_submodule(
-            "i18n", types.SimpleNamespace(tr=_tr, translate=_translate), ("tr", "translate")
-        )
+        i18n = types.SimpleNamespace(getContext=_context_of, translate=_translate)
+        _add_submodule("i18n", i18n, ("getContext", "translate"))
         _add_submodule("packaging", types.SimpleNamespace(pip_ensure=_no_pip), ("pip_ensure",))
 
 
@@ -170,8 +169,8 @@ def _add_submodule(name: str, source: Any, names: tuple[str, ...]) -> None:
     _set_attribute(slicer, name, module)
 
 
-def _tr(text: str) -> str:
-    return text
+def _context_of(source_file: str) -> str:
+    return Path(source_file).stem
 
 
 def _translate(_context: str, text: str) -> str:
