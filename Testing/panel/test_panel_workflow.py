@@ -143,7 +143,13 @@ def test_a_new_model_from_drawn_slices(desk: Desk) -> None:
     assert not desk.ui.trainButton.enabled
     correct(node, volume, 2, 3, 4, 5)
     assert "4 corrected" in desk.ui.reviewSummaryLabel.text
+    desk.ui.newModelNameEdit.text = "Red"
+    desk.ui.newModelNameEdit.cursorPosition = 1
+    desk.parameters.seed = 3
+    host.spin()
+    assert desk.ui.newModelNameEdit.cursorPosition == 1, "who types in the middle stays there"
     desk.ui.newModelNameEdit.text = "Red nucleus"
+    assert desk.parameters.newModelName == "Red nucleus"
     desk.parameters.epochs = 1
     said = desk.press_and_wait("trainButton")
     assert said.startswith("The new model “Red nucleus” is ready"), said

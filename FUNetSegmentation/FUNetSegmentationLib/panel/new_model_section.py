@@ -33,6 +33,7 @@ class NewModelSection:
         ):
             box.addItem(name, plane)
         box.currentTextChanged.connect(self._on_plane)
+        context.ui.newModelNameEdit.textChanged.connect(self._on_name)
         context.ui.trainButton.clicked.connect(self._on_train)
 
     def follow(self) -> None:
@@ -40,6 +41,9 @@ class NewModelSection:
         box, parameters = self._context.ui.newModelPlaneSelector, self._context.parameters
         index = box.findData(parameters.newModelPlane) if parameters is not None else 0
         box.currentIndex = max(index, 0)
+        edit = self._context.ui.newModelNameEdit
+        if parameters is not None and edit.text != parameters.newModelName:
+            edit.text = parameters.newModelName  # written again, it would move the cursor
 
     def update(self) -> None:
         """Say what a training would learn."""
@@ -64,6 +68,11 @@ class NewModelSection:
         box, parameters = self._context.ui.newModelPlaneSelector, self._context.parameters
         if parameters is not None:
             parameters.newModelPlane = str(box.itemData(box.currentIndex) or "")
+
+    def _on_name(self, *_args: object) -> None:
+        if self._context.parameters is not None:
+            self._context.parameters.newModelName = self._context.ui.newModelNameEdit.text
+        self._context.refresh()
 
     def _on_train(self, *_args: object) -> None:
         context = self._context

@@ -68,7 +68,6 @@ class Panel:
         self._review_soon = Later(self._review.update)
         self._review.edited = self._live.edited
         context.tasks.ended = self._on_task_ended
-        ui.newModelNameEdit.textChanged.connect(self._on_edited)
         logic.undoSaver = self._review.editor.save_state
         logic.editorNode = lambda: self._review.editor.node
         self.reload_models()
@@ -207,6 +206,3 @@ class Panel:
     def _on_task_ended(self) -> None:
         self._retrain.plot.finish()
         self._review_soon()
-
-    def _on_edited(self, *_args: object) -> None:
-        self.refresh()
