@@ -31,7 +31,7 @@ from funet.training.presets import TrainingConfig
 PREPROCESSING = Preprocessing(slice_axis="axial", spacing=(0.9, 0.9), intensity="volume")
 MARGIN = 6  # slices above and below the midbrain that are all used
 OTHER_SLICES = 10  # taken at random from the rest of the head, against false alarms there
-HEADS_PER_SUBJECT = 2  # generated around each brain-extracted image
+HEADS_PER_SUBJECT = 3  # generated around each brain-extracted image
 
 
 def samples_of(subject: str, data: Path, seed: int) -> tuple[SliceSample, ...]:
@@ -111,7 +111,7 @@ RECIPE = Recipe(
         weight_decay=1e-4,
         schedule="cosine",
         loss=LossConfig(dice_weight=1.0),
-        augmentation=Augmentation(flip=True, bias=0.5),
+        augmentation=Augmentation(flip=True, bias=0.6, gamma=0.5, contrast=0.35, brightness=0.3),
         crop=128,
         averaging=0.99,
         gradient_clip=5.0,
