@@ -7,6 +7,7 @@ Image Analysis 2023; the brain itself keeps its real voxels.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from funet.images.geometry import Geometry
+from funet.images.geometry import Geometry, SliceOrder
 from funet.images.segmentations import LabelMap
 from funet.images.volumes import Volume, read_volume
 
@@ -36,8 +37,9 @@ class HeadMap:
         return (self.labels > 0) & (self.labels < _FIRST_OUTSIDE)
 
 
+@functools.cache
 def read_head_map(path: Path) -> HeadMap:
-    """Read a SynthSeg label map in the storage order of :class:`HeadMap`."""
+    """Read a SynthSeg label map, once, in the storage order of :class:`HeadMap`."""
     volume = read_volume(path)
     array, spacing = _in_patient_order(volume.array, volume.geometry)
     return HeadMap(array.astype(np.int16), spacing)
@@ -76,16 +78,9 @@ def with_head(
 
 def _in_patient_order(array: NDArray, geometry: Geometry) -> tuple[NDArray, tuple[float, ...]]:
     """Bring (K, J, I) of any orientation to axes towards superior, anterior, left."""
-    directions = np.array(geometry.direction).reshape(3, 3)
-    nearest = [int(np.argmax(np.abs(directions[world]))) for world in (2, 1, 0)]
-    if sorted(nearest) != [0, 1, 2]:
-        raise ValueError("the axes of the image are too oblique")
-    ordered = array.transpose([2 - axis for axis in nearest])
-    wanted = (1.0, -1.0, 1.0)  # LPS: superior, anterior (against posterior), left
-    for place, (world, axis) in enumerate(zip((2, 1, 0), nearest, strict=True)):
-        if directions[world, axis] * wanted[place] < 0:
-            ordered = np.flip(ordered, place)
-    return np.ascontiguousarray(ordered), tuple(geometry.spacing[axis] for axis in nearest)
+    order = SliceOrder.from_geometry(geometry, "axial")
+    front_last = np.flip(order.to_stack(array), 1)  # rows of a stack run to the back
+    return np.ascontiguousarray(front_last), order.spacing
 
 
 def _padding(spacing: tuple[float, ...]) -> list[tuple[int, int]]:

@@ -95,7 +95,6 @@ class NewModelSection:
             self._plot.begin()
 
     def _on_trained(self, task: Task) -> None:
-        self._plot.finish()
         self._context.reload_models()
         text = _("The new model “{name}” is ready and chosen above.")
         self._context.status.say(text.format(name=task.result.name), task.notes)

@@ -170,9 +170,7 @@ class ReviewHistory:
         Raises:
             InputError: if the volume is gone, or lies under another transform that bends space.
         """
-        record = self._current()
-        content = self._content()
-        return content.differing(record.predicted) if record else content.drawn()
+        return self._changed(self._content())
 
     def states(self) -> dict[int, SliceState]:
         """The slices that are not merely predicted.
@@ -183,9 +181,8 @@ class ReviewHistory:
         Raises:
             InputError: as :meth:`changed_slices`.
         """
-        record, content = self._current(), self._content()
-        changed = content.differing(record.predicted) if record else content.drawn()
-        states: dict[int, SliceState] = dict.fromkeys(changed, "corrected")
+        content = self._content()
+        states: dict[int, SliceState] = dict.fromkeys(self._changed(content), "corrected")
         marks = self._marks()
         if marks.slice_axis == self.slice_axis:
             states |= marks.valid(content)
@@ -228,6 +225,10 @@ class ReviewHistory:
     def protected(self) -> tuple[int, ...]:
         """The slices that a new prediction must not change: corrected or accepted."""
         return tuple(self.states())
+
+    def _changed(self, content: ContentDigests) -> tuple[int, ...]:
+        record = self._current()
+        return content.differing(record.predicted) if record else content.drawn()
 
     def _content(self) -> ContentDigests:
         volume_node, axis = self.volume_node, self.slice_axis

@@ -14,6 +14,7 @@ import slicer
 from numpy.typing import NDArray
 
 from funet.errors import InputError
+from funet.images.segmentations import IGNORE_LABEL
 
 from ..translation import tr as _
 from .lattices import (
@@ -35,9 +36,6 @@ from .segmentation_nodes import (
     volume_to_segmentation,
 )
 from .volumes import voxel_box, voxel_matrix
-
-# What more than one structure claims teaches nothing; the engine leaves such voxels out.
-OVERLAP = 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,14 +95,15 @@ def read_labels(
                 name=segmentation_node.GetName(), segment=missing[0]
             )
         )
-    labels = np.zeros(voxel_box(volume_node).shape, np.uint8)
     whole = voxel_box(volume_node)
+    labels = np.zeros(whole.shape, np.uint8)
     regions = segment_regions(segmentation_node, wanted.values(), volume_node)
     for value, segment_id in wanted.items():
         region = regions[segment_id]
         part = labels[region.box.slices_in(whole)]
-        part[region.mask] = np.where(part[region.mask] == 0, value, OVERLAP)
-    return LabelReading(labels, int(np.count_nonzero(labels == OVERLAP)))
+        # What more than one structure claims teaches nothing.
+        part[region.mask] = np.where(part[region.mask] == 0, value, IGNORE_LABEL)
+    return LabelReading(labels, int(np.count_nonzero(labels == IGNORE_LABEL)))
 
 
 def segment_regions(

@@ -18,7 +18,7 @@ from ..scene.history import ReviewHistory
 from ..scene.structures import ensure_segments
 from ..scene.volumes import VolumeSnapshot
 from ..scene.writing import write_prediction
-from .job_data import changed_since, unpack_segment
+from .job_data import changed_since
 from .judged import judged_slices
 
 
@@ -68,7 +68,7 @@ class Prediction:
             volume=volume,
             model=str(result["model"]),
             labels=handle.take_array(result["labels"]),
-            segments=tuple(unpack_segment(fields) for fields in result["segments"]),
+            segments=tuple(Segment.from_dict(fields) for fields in result["segments"]),
             doubt=tuple(float(value) for value in result["doubt"]),
             plane=result["plane"],
             slice_axis=int(result["slice_axis"]),

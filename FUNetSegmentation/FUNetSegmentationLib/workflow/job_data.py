@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from funet.errors import InputError
-from funet.images.segmentations import Code, Segment
 
 from ..scene.labels import LabelReading
 from ..scene.segmentation_nodes import alive
@@ -70,18 +69,6 @@ def pack_cases(cases: Sequence[Case]) -> tuple[list[dict[str, Any]], dict[str, N
 
 def _fingerprint(array: NDArray[Any]) -> str:
     return f"{zlib.crc32(np.ascontiguousarray(array).view(np.uint8)):08x}"
-
-
-def unpack_segment(fields: Mapping[str, Any]) -> Segment:
-    """Return a structure that a job names in its result."""
-    code = fields.get("terminology")
-    red, green, blue = fields["color"]
-    return Segment(
-        value=int(fields["value"]),
-        name=str(fields["name"]),
-        color=(int(red), int(green), int(blue)),
-        terminology=Code(**code) if code else None,
-    )
 
 
 def require_volume(volume_node: Any, segmentation_node: Any) -> Any:

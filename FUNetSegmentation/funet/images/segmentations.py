@@ -66,6 +66,18 @@ class Segment:
     color: tuple[int, int, int]
     terminology: Code | None = None
 
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Segment:
+        """Return the structure of which :func:`dataclasses.asdict`, perhaps as JSON, is given."""
+        red, green, blue = fields["color"]
+        code = fields.get("terminology")
+        return cls(
+            value=int(fields["value"]),
+            name=str(fields["name"]),
+            color=(int(red), int(green), int(blue)),
+            terminology=Code(**code) if code else None,
+        )
+
     def __post_init__(self) -> None:
         if not 1 <= self.value <= MAX_LABEL:
             raise InputError(

@@ -21,7 +21,7 @@ from ..annotations.structures import Structures
 from ..errors import WorkerError
 from ..images.geometry import Geometry
 from ..images.preprocessing_settings import Preprocessing
-from ..images.segmentations import Code, LabelMap, Segment
+from ..images.segmentations import LabelMap, Segment
 from ..images.volumes import Volume
 from ..models import archive
 from ..models.manifest import Manifest, read_manifest
@@ -127,7 +127,7 @@ def segment_many(
 def train(arguments: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
     """Train a new model from annotated arrays and publish it in the store."""
     preprocessing = Preprocessing.from_dict(arguments.get("preprocessing", {}))
-    segments = tuple(_segment(fields) for fields in arguments["segments"])
+    segments = tuple(Segment.from_dict(fields) for fields in arguments["segments"])
     plan = ModelPlan(
         name=str(arguments["name"]),
         network="funet",
@@ -248,16 +248,6 @@ def _structures(
         sides.append(volume.geometry.largest_side)
         context.cancel.raise_if_cancelled()
     return Structures(segments, tuple(samples), sides=tuple(sides))
-
-
-def _segment(fields: Mapping[str, Any]) -> Segment:
-    code = fields.get("terminology")
-    return Segment(
-        value=int(fields["value"]),
-        name=str(fields["name"]),
-        color=tuple(fields["color"]),
-        terminology=Code(**code) if code else None,
-    )
 
 
 def _volume(description: Mapping[str, Any], context: JobContext, array: str) -> Volume:
