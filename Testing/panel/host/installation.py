@@ -63,6 +63,10 @@ def install(slicer_version: str = "5.10") -> None:
 
 def uninstall() -> None:
     """Take everything away that :func:`install` put there."""
+    if hasattr(slicer, "mrmlScene"):
+        # Widgets that tests left behind must not hear of a scene that is being destroyed: VTK
+        # would give them an object with no life left.
+        slicer.mrmlScene.RemoveAllObservers()
     while _undo:
         _undo.pop()()
     pythonqt.forget_attribute_style()
