@@ -16,8 +16,8 @@ from torch import nn
 from funet.annotations.samples import SliceSample
 from funet.comparison.experiment import Plan, dice_per_slice, run_plan
 from funet.comparison.runs import ImageScore, Run, read_run, write_run
-from funet.comparison.splits import slices_with_every_structure, split_slices
-from funet.comparison.systems import FocalLoss, System, parse_system
+from funet.comparison.splits import middle_of, slices_with_every_structure, split_slices
+from funet.comparison.systems import System, parse_system
 from funet.errors import Cancelled, InputError
 from funet.loss_config import LossConfig
 from funet.losses import build_loss
@@ -117,6 +117,25 @@ def test_only_slices_with_every_structure_take_part_evenly_spread():
         slices_with_every_structure(every, 3, None)
 
 
+@pytest.mark.parametrize(
+    ("side", "rows", "columns"),
+    [
+        (2, (2, 4), (3, 5)),
+        (3, (1, 4), (2, 5)),
+        (5, (0, 5), (1, 6)),
+        (6, (0, 6), (1, 7)),
+        (9, (0, 6), (0, 8)),
+    ],
+)
+def test_the_middle_of_a_slice_is_as_far_from_both_ends(side, rows, columns):
+    image = np.arange(48, dtype=np.float32).reshape(6, 8)
+    sample = SliceSample(image, image.astype(np.uint8), "s", 7)
+    middle = middle_of(sample, side)
+    assert np.array_equal(middle.image, image[slice(*rows), slice(*columns)])
+    assert np.array_equal(middle.labels, middle.image)
+    assert (middle.subject, middle.slice_index) == ("s", 7)
+
+
 # -- systems ------------------------------------------------------------------------------------
 
 
@@ -138,47 +157,34 @@ def test_the_detached_loss_holds_the_weight_constant():
     assert "detach_weight=False" in repr(parse_system("brunet+feedback").loss())
 
 
-@pytest.mark.parametrize("name", ["", "resnet", "unet+", "unet+hinge", "funet+focal", "unet+dice+"])
+def test_a_number_behind_the_feedback_loss_is_its_exponent():
+    settings = LossConfig(beta=1.0, dice_weight=0.5)
+    system = parse_system("unet+feedback@2", settings)
+    assert system.name == "unet+feedback@2"
+    assert "beta=2.0, min_weight=0.01, ignore_index=255, detach_weight=False" in repr(system.loss())
+    assert "beta=0.5" in repr(parse_system("brunet+detached@0.5").loss())
+    assert "detach_weight=True" in repr(parse_system("brunet+detached@0.5").loss())
+    assert "beta=1.0" in repr(parse_system("unet+feedback", settings).loss())
+    assert system.network(3).config.residual is False
+
+
+@pytest.mark.parametrize("beta", ["0", "0.001", "101", "999.999"])
+def test_an_exponent_out_of_its_range_is_refused(beta):
+    with pytest.raises(InputError, match="beta"):
+        parse_system(f"brunet+feedback@{beta}")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "resnet", "unet+", "unet+hinge", "funet+focal", "unet+dice+"),
+        *("funet@2", "unet+focal@2", "unet+cross_entropy@2", "unet+feedback@", "unet+feedback@two"),
+        *("unet+feedback@-1", "unet+feedback@1e2", "unet+feedback@2@3", "unet+feedback@٣"),
+    ],
+)
 def test_an_unknown_system_is_refused(name):
     with pytest.raises(InputError, match=r"is unknown; use unet, brunet, funet"):
         parse_system(name)
-
-
-def logits_and_target() -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(2, 3, 8, 6, generator=generator) * 3
-    return logits, torch.randint(0, 3, (2, 8, 6), generator=generator)
-
-
-def test_the_focal_loss_is_monais_where_nothing_is_ignored():
-    from monai.losses import FocalLoss as MonaiFocalLoss
-
-    logits, target = logits_and_target()
-    monai = MonaiFocalLoss(gamma=1.5, to_onehot_y=True, use_softmax=True)
-    # MONAI's mean is over pixels and classes.
-    expected = 3 * monai(logits, target.unsqueeze(1))
-    assert FocalLoss(1.5)(logits, target).item() == pytest.approx(expected.item(), rel=1e-6)
-
-
-def test_the_focal_loss_is_its_formula():
-    logits, target = logits_and_target()
-    p = logits.double().softmax(1).gather(1, target.unsqueeze(1))
-    expected = -((1 - p) ** 2 * p.log()).mean()
-    assert parse_system("unet+focal").loss()(logits, target).item() == pytest.approx(
-        expected.item()
-    )
-
-
-def test_ignored_pixels_do_not_count_in_the_focal_loss():
-    logits, target = logits_and_target()
-    ignored = target.clone()
-    ignored[:, :3] = 255
-    assert torch.allclose(
-        FocalLoss()(logits, ignored), FocalLoss()(logits[:, :, 3:], target[:, 3:])
-    )
-    logits[:, :, :3] = math.inf
-    logits.requires_grad_()
-    assert FocalLoss()(logits, torch.full_like(target, 255)).item() == 0.0
 
 
 # -- runs ---------------------------------------------------------------------------------------
@@ -213,7 +219,7 @@ def test_any_network_and_loss_can_be_a_row(tmp_path):
     own = System("own/1", lambda classes: nn.Conv2d(1, classes, 3, padding=1), lambda: OwnLoss())
     (run,) = do(plan(own), subjects(6), tmp_path)
     assert run.dice.shape == (2, 9)
-    assert [path.name for path in tmp_path.iterdir()] == ["own-1_4_0.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["own-1_4_0.json", "own-1_4_0.npz"]
 
 
 class OwnLoss(nn.Module):
@@ -252,7 +258,7 @@ def test_a_cancelled_comparison_keeps_what_is_done(tmp_path):
             on_progress=cancel_the_second,
             cancel=cancel,
         )
-    assert [path.name for path in tmp_path.iterdir()] == ["a_4_0.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a_4_0.json", "a_4_0.npz"]
 
 
 @pytest.mark.parametrize(
@@ -290,6 +296,7 @@ def test_a_run_survives_its_file_to_the_bit(tmp_path):
     assert math.isnan(again.images[0].dice[1])
     assert repr(again) == repr(RUN)
     assert "NaN" not in path.read_text(encoding="utf-8")
+    assert repr(read_run(path, None)) == repr(RUN)
     assert read_run(tmp_path / "other.json", "key") is None
 
 

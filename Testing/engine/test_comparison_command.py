@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from matplotlib.image import imread
 from studies import subject_volume, write_image, write_study
 
 from funet.cli import main
+from funet.evaluation.tables import Table
 
 from phantoms import oblique_grid
 
@@ -46,10 +48,13 @@ def test_the_papers_systems_are_compared_from_end_to_end(study, tmp_path, capsys
     assert [e["system"] for e in events if e["type"] == "run"] == ["unet", "brunet", "funet"]
     assert events[-1]["type"] == "result"
     assert sorted(path.name for path in output.iterdir()) == [
-        *("comparison.png", "runs", "settings.json"),
+        *("comparison.png", "examples.png", "runs", "settings.json"),
         *("table.csv", "table.md", "tests.csv", "tests.md"),
     ]
-    assert len(list((output / "runs").iterdir())) == 3
+    assert imread(output / "examples.png").std() > 0
+    assert sorted(path.name for path in (output / "runs").iterdir()) == [
+        f"{name}_4_0.{ending}" for name in ("brunet", "funet", "unet") for ending in ("json", "npz")
+    ]
     # 4 slices to train and 2 to validate take one subject each.
     with (output / "table.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -89,8 +94,36 @@ def test_what_is_done_is_not_done_again(study, tmp_path, capsys):
     before = stored.stat().st_mtime_ns
     assert compare(study, output, "--systems", "unet,brunet+focal", "--seeds", "2") == 0
     assert stored.stat().st_mtime_ns == before
-    assert len(list((output / "runs").iterdir())) == 4
+    assert len(list((output / "runs").glob("*.json"))) == 4
     assert "| 4/16 | brunet+focal |" in capsys.readouterr().out
+
+
+def test_only_the_middle_of_the_slices_takes_part(study, tmp_path, monkeypatch):
+    from funet.comparison import experiment
+
+    shapes = set()
+
+    def plan_and_look(plan, samples, *arguments, **options):
+        shapes.update(sample.image.shape for sample in samples)
+        return iter(())
+
+    monkeypatch.setattr(experiment, "run_plan", plan_and_look)
+    monkeypatch.setattr("funet.comparison.output.write_results", lambda *_: (EMPTY, EMPTY))
+    assert compare(study, tmp_path / "out", "--middle", "16", "--systems", "unet") == 0
+    assert {tuple(sorted(shape)) for shape in shapes} == {(14, 16)}  # whole slices: 14×17
+
+
+EMPTY = Table(("nothing",), ())
+
+
+def test_the_others_are_tested_against_the_reference_only(study, tmp_path):
+    output = tmp_path / "out"
+    assert compare(study, output, *NAMED, "--reference", "brunet") == 0
+    with (output / "tests.csv").open(encoding="utf-8") as file:
+        pairs = {(row["first"], row["second"]) for row in csv.DictReader(file)}
+    assert pairs == {("brunet", "unet"), ("brunet", "funet")}
+    record = json.loads((output / "settings.json").read_text(encoding="utf-8"))
+    assert record["reference"] == "brunet"
 
 
 def test_other_settings_in_the_same_folder_are_refused(study, tmp_path, capsys):
@@ -110,6 +143,8 @@ def test_other_settings_in_the_same_folder_are_refused(study, tmp_path, capsys):
         (["--sizes", "50"], "24 slices of 6 subjects do not suffice for 50"),
         (["--sizes", "4,0"], "'4,0' are no numbers of images"),
         (["--seeds", "0"], "must be a whole number from 1"),
+        (["--middle", "15"], "must be a whole number from 16"),
+        (["--reference", "brunet+focal"], "The reference 'brunet+focal' is not compared; use one"),
         (["--structures", "1=Large"], "holds the label value 2"),
         (["--images", "nowhere"], "There is no image at nowhere"),
         (["--output", __file__], "is not a folder"),
@@ -145,4 +180,6 @@ def test_an_interrupted_comparison_is_said_to_go_on(study, tmp_path, capsys, mon
     monkeypatch.setattr(experiment, "write_run", write_and_interrupt)
     assert compare(study, tmp_path / "out", "--systems", "unet,funet") == 130
     assert "1 trainings are done; the same command does the rest" in capsys.readouterr().err
-    assert [path.name for path in (tmp_path / "out").rglob("*.*")] == ["unet_4_0.json"]
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*.*")) == [
+        *("unet_4_0.json", "unet_4_0.npz")
+    ]

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.image import imread
 
 from funet.comparison.figure import draw_comparison
-from funet.comparison.output import write_results
+from funet.comparison.output import RUNS_FOLDER, redraw_results, write_results
 from funet.comparison.report import (
     collect_scores,
     compare_systems,
@@ -22,7 +23,8 @@ from funet.comparison.report import (
     p_value_numbers,
     p_value_table,
 )
-from funet.comparison.runs import ImageScore, Run
+from funet.comparison.runs import ImageScore, Run, run_path, write_run
+from funet.errors import InputError
 
 STRUCTURES = ("Midbrain", "Substantia nigra")
 FIRST = (0.5, 0.6, 0.7, 0.8, 0.9)
@@ -89,6 +91,29 @@ def test_every_two_systems_of_one_size_are_tested():
     ]
 
 
+def test_with_a_reference_every_other_system_is_tested_against_it_alone():
+    runs = [run(name, FIRST, size=size) for size in (50, 100) for name in ("a", "b", "c")]
+    tests = compare_systems(collect_scores(runs), STRUCTURES[:1], "b")
+    assert [(t.size, t.first, t.second) for t in tests] == [
+        (size, "b", other) for size in (50, 100) for other in ("a", "c")
+    ]
+
+
+def test_differences_are_those_of_the_others_minus_the_reference():
+    runs = [run("funet", shifted(0.1, 0.1, 0.1, 0.1, 0.1)), run("unet", FIRST)]
+    scores = collect_scores(runs)
+    for reference, difference in (("funet", -0.1), ("unet", 0.1)):
+        (test,) = compare_systems(scores, STRUCTURES[:1], reference)
+        assert test.images.mean_difference == pytest.approx(difference)
+
+
+def test_a_reference_that_is_not_compared_is_refused():
+    with pytest.raises(InputError, match="'funet' is not compared; use one of unet, brunet"):
+        compare_systems(
+            collect_scores([run("unet", FIRST), run("brunet", FIRST)]), STRUCTURES, "funet"
+        )
+
+
 def test_the_tests_are_paired_over_images_and_over_subjects():
     """In hundredths, images differ by 1, 2, 3, 4, 5: t = 3 / (√2.5 / √5) = 4.2426.
 
@@ -143,3 +168,98 @@ def test_the_figure_can_be_drawn_where_a_structure_has_no_dice(tmp_path: Path):
     scores = collect_scores([run("unet", (math.nan,)), run("funet", (0.5,), size=100)])
     draw_comparison(scores, STRUCTURES, tmp_path / "odd.png")
     assert imread(tmp_path / "odd.png").std() > 0
+
+
+MANY = [f"brunet+feedback@{beta}" for beta in range(1, 12)]
+
+
+def test_many_systems_have_their_names_below_their_boxes_and_the_reference_its_colour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    below: list[list[str]] = []
+    real = Axes.set_xticks
+
+    def spy(self: Axes, places: object, labels: object = None, **options: object) -> object:
+        below.append(list(labels or ()))
+        return real(self, places, labels, **options)
+
+    monkeypatch.setattr(Axes, "set_xticks", spy)
+    scores = collect_scores([run(name, FIRST) for name in MANY])
+    draw_comparison(scores, STRUCTURES, tmp_path / "many.png", MANY[2])
+    assert below == [MANY]
+    pixels = imread(tmp_path / "many.png")[..., :3]
+    assert pixels.shape[1] < 1300  # panels stand one above the other
+    shown = [
+        (np.abs(pixels * 255 - colour).max(-1) < 2).sum()
+        for colour in ((0, 114, 178), (230, 159, 0), (0, 158, 115))
+    ]
+    assert shown[0] > shown[1] > shown[2] == 0
+
+
+# -- making the results again -------------------------------------------------------------------
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    """The folder of a comparison of two systems, two sizes and two seeds."""
+    runs = [
+        run(system, shifted(*[0.01 * seed + offset] * 5), seed=seed, size=size)
+        for size in (50, 100)
+        for seed in (0, 1)
+        for system, offset in (("unet", 0.0), ("brunet+feedback@2", 0.02))
+    ]
+    for one in runs:
+        path = run_path(tmp_path / RUNS_FOLDER, one.system, one.size, one.seed)
+        write_run(path, one, "key")
+    settings = {
+        "systems": ["unet", "brunet+feedback@2"],
+        "sizes": [50, 100],
+        "seeds": [0, 1],
+        "structures": list(STRUCTURES),
+        "reference": "brunet+feedback@2",
+    }
+    write_results(tmp_path, runs, STRUCTURES, settings)
+    return tmp_path
+
+
+MADE = ("comparison.png", "table.csv", "table.md", "tests.csv", "tests.md")
+
+
+def test_results_are_made_again_from_settings_and_runs_alone(stored: Path):
+    before = {name: (stored / name).read_bytes() for name in MADE}
+    assert b"brunet+feedback@2" in before["tests.md"]
+    settings = (stored / "settings.json").read_bytes()
+    for name in MADE:
+        (stored / name).unlink()
+    (stored / "examples.png").write_bytes(b"a picture")
+    table, tests = redraw_results(stored)
+    assert {name: (stored / name).read_bytes() for name in MADE} == before
+    assert (table.to_markdown().encode(), tests.to_markdown().encode()) == (
+        before["table.md"],
+        before["tests.md"],
+    )
+    assert (stored / "settings.json").read_bytes() == settings
+    assert (stored / "examples.png").read_bytes() == b"a picture"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"systems": 1, "sizes": [], "seeds": [], "structures": []}']
+)
+def test_settings_that_are_no_record_of_a_comparison_are_refused(stored: Path, text: str):
+    (stored / "settings.json").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"settings\.json is missing or no record"):
+        redraw_results(stored)
+
+
+def test_a_folder_without_settings_is_refused(tmp_path: Path):
+    with pytest.raises(InputError, match=r"settings\.json is missing"):
+        redraw_results(tmp_path)
+
+
+def test_a_missing_run_and_one_of_another_training_are_refused(stored: Path):
+    first, second = (run_path(stored / RUNS_FOLDER, "unet", 50, seed) for seed in (0, 1))
+    second.write_bytes(first.read_bytes())
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"unet_50_1\.json is missing or the result of"):
+            redraw_results(stored)
+        second.unlink(missing_ok=True)

@@ -27,14 +27,17 @@ HELP = "compare networks and losses on your images, as in the FU-net paper"
 DESCRIPTION = """\
 Train every system with every number of images and test it on the images of other subjects. Only
 slices that show every structure take part, as in the paper. The output folder gets the tables
-(table, tests: .md for people, .csv with every digit), comparison.png, settings.json, and one file
-for each training in runs/. When the same command is given again, trainings that are done are not
-repeated: a killed comparison goes on, and systems, sizes and seeds can be added.
+(table, tests: .md for people, .csv with every digit), comparison.png, examples.png (three test
+slices as every system sees them, where these are few enough), settings.json, and for each training
+its result and its labels of these slices in runs/. When the same command is given again, trainings
+that are done are not repeated: a killed comparison goes on, and systems, sizes and seeds can be
+added.
 
 systems: unet, brunet, funet (the paper's three), or a network and a loss joined by +
   networks: unet, brunet
   losses:   cross_entropy, feedback (the paper's), detached (the same with its weight held constant
-            in the gradient), focal, dice
+            in the gradient), focal, dice, class_frequency, border, hard_examples; a number behind
+            feedback or detached is its exponent: brunet+feedback@2
 
 examples:
   funet compare --images study/images --labels study/labels --output comparison --sizes 50,100
@@ -73,6 +76,12 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         help="use at most so many slices of a subject, evenly spread; the paper has 3 or 4 "
         "(default: all)",
     )
+    parser.add_argument(
+        "--middle",
+        type=in_range(int, 16, 4096),
+        metavar="N",
+        help="use only the middle N×N pixels of each slice (default: whole slices)",
+    )
 
 
 def _add_plan(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +91,11 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
         default="unet,brunet,funet",
         metavar="LIST",
         help="what to compare, see above (default: unet,brunet,funet)",
+    )
+    group.add_argument(
+        "--reference",
+        metavar="SYSTEM",
+        help="test every other system against this one only (default: every two of them)",
     )
     group.add_argument(
         "--sizes",
@@ -143,6 +157,7 @@ def _parse_sizes(text: str) -> tuple[int, ...]:
 
 def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) -> int:
     """Do the comparison, write its results and return the exit code."""
+    from ..comparison.example_figure import write_example_figure
     from ..comparison.experiment import run_plan
     from ..comparison.output import RUNS_FOLDER, require_output_libraries, write_results
     from ..comparison.runs import Run
@@ -175,6 +190,9 @@ def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) ->
         raise
     settings = _settings(arguments, plan, preprocessing, names, samples, runs)
     table, tests = write_results(output, runs, names, settings)
+    rows, columns = preprocessing.spacing or (1.0, 1.0)
+    picture = output / "examples.png"
+    write_example_figure(picture, plan, samples, names, output / RUNS_FOLDER, aspect=rows / columns)
     text = f"{table.to_markdown()}\n{tests.to_markdown()}" if tests.rows else table.to_markdown()
     console.result(
         f"{text}\nThe results are in {output}.",
@@ -186,10 +204,12 @@ def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) ->
 
 def _plan(arguments: argparse.Namespace) -> Plan:
     from ..comparison.experiment import Plan
+    from ..comparison.report import require_reference
     from ..comparison.systems import parse_system
 
     config = _config(arguments)
     names = [name.strip() for name in arguments.systems.split(",")]
+    require_reference(arguments.reference, names)
     return Plan(
         systems=tuple(parse_system(name, config.loss) for name in names),
         sizes=arguments.sizes,
@@ -229,7 +249,7 @@ def _gather(
 ) -> tuple[Structures, tuple[SliceSample, ...]]:
     from ..annotations.gathering import gather_cases
     from ..annotations.structures import learn_structures, parse_structures
-    from ..comparison.splits import slices_with_every_structure
+    from ..comparison.splits import middle_of, slices_with_every_structure
 
     names = parse_structures(arguments.structures) if arguments.structures else None
     cases = read_cases(arguments, console)
@@ -237,8 +257,11 @@ def _gather(
     structures = learn_structures(gathered, names)
     for note in structures.notes:
         console.note(note)
+    samples = structures.samples
+    if arguments.middle is not None:
+        samples = tuple(middle_of(sample, arguments.middle) for sample in samples)
     samples = slices_with_every_structure(
-        structures.samples, len(structures.segments), arguments.slices_per_subject
+        samples, len(structures.segments), arguments.slices_per_subject
     )
     subjects = len({sample.subject for sample in samples})
     shown = "the structure" if len(structures.segments) == 1 else "all structures"
@@ -279,6 +302,7 @@ def _settings(
         "command": typed_command(arguments.words),
         "date": utc_now(),
         "systems": [system.name for system in plan.systems],
+        "reference": arguments.reference,
         "sizes": plan.sizes,
         "seeds": plan.seeds,
         "split_seed": plan.split_seed,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,7 +20,8 @@ from ..training.checkpoints import data_digest
 from ..training.events import Note, StepFinished, TrainingFinished
 from ..training.loop import train
 from ..training.presets import TrainingConfig
-from .runs import ImageScore, Run, read_run, write_run
+from .examples import predict_examples, predict_slice, write_examples
+from .runs import ImageScore, Run, read_run, run_path, write_run
 from .splits import SliceSplit, split_slices
 from .systems import System
 
@@ -135,8 +135,7 @@ def _jobs(
             for system in plan.systems:
                 parts = (system.name, texts[system.name], settings, torch.__version__, *digest)
                 key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-                name = re.sub(r"[^\w+.-]", "-", system.name)
-                path = folder / f"{name}_{size}_{seed}.json"
+                path = run_path(folder, system.name, size, seed)
                 jobs.append(_Job(system, config, split, path, key))
     return tuple(jobs)
 
@@ -171,6 +170,7 @@ def _run_all(
                 yield event
             elif isinstance(event, TrainingFinished):
                 run = _test(job, network, event, structures, time.monotonic() - began)
+                write_examples(job.path, predict_examples(network, job.split.test))
                 write_run(job.path, run, job.key)
                 yield run
         done += job.work
@@ -201,7 +201,6 @@ def _test(
     )
 
 
-@torch.inference_mode()
 def dice_per_slice(
     network: nn.Module, samples: Sequence[SliceSample], structures: int
 ) -> tuple[tuple[float, ...], ...]:
@@ -218,8 +217,7 @@ def dice_per_slice(
     """
     scores = []
     for sample in samples:
-        logits = network(torch.from_numpy(sample.image)[None, None])
-        predicted = logits.argmax(1)[0].numpy()
+        predicted = predict_slice(network, sample)
         values = range(1, structures + 1)
         scores.append(tuple(dice(predicted, sample.labels, value) for value in values))
     return tuple(scores)

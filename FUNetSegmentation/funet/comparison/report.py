@@ -10,6 +10,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError
 from ..evaluation.statistics import PairedTest, paired_test
 from ..evaluation.tables import Cell, Table, format_mean, format_p
 from .runs import Run
@@ -90,13 +91,20 @@ def collect_scores(runs: Sequence[Run]) -> tuple[SystemScore, ...]:
 
 
 def compare_systems(
-    scores: Sequence[SystemScore], structures: Sequence[str]
+    scores: Sequence[SystemScore], structures: Sequence[str], reference: str | None = None
 ) -> tuple[SystemTest, ...]:
-    """Test every two systems that learned equally many images, structure by structure.
+    """Test systems that learned equally many images in pairs, structure by structure.
+
+    Args:
+        scores: of every system and size.
+        structures: names of the structures.
+        reference: the system that every other one is tested against; ``None`` tests every two.
 
     Raises:
+        InputError: if the reference is none of the systems.
         FunetError: if SciPy is missing.
     """
+    require_reference(reference, [score.system for score in scores])
     return tuple(
         SystemTest(
             size=first.size,
@@ -106,7 +114,7 @@ def compare_systems(
             images=_paired(first.per_image[index], second.per_image[index]),
             subjects=_paired(first.per_subject[index], second.per_subject[index]),
         )
-        for first, second in _pairs(scores)
+        for first, second in _pairs(scores, reference)
         for index, structure in enumerate(structures)
     )
 
@@ -178,8 +186,29 @@ def mean_of_known(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]
     return np.where(count > 0, total / np.maximum(count, 1), math.nan)
 
 
-def _pairs(scores: Sequence[SystemScore]) -> Iterator[tuple[SystemScore, SystemScore]]:
-    return ((a, b) for a, b in combinations(scores, 2) if a.size == b.size)
+def require_reference(reference: str | None, systems: Sequence[str]) -> None:
+    """Check, before hours of work end with it, that a reference is one of the systems.
+
+    Raises:
+        InputError: if it is not.
+    """
+    if reference is not None and reference not in systems:
+        raise InputError(
+            f"The reference '{reference}' is not compared; use one of "
+            f"{', '.join(dict.fromkeys(systems))}."
+        )
+
+
+def _pairs(
+    scores: Sequence[SystemScore], reference: str | None
+) -> Iterator[tuple[SystemScore, SystemScore]]:
+    for first, second in combinations(scores, 2):
+        if first.size != second.size:
+            continue
+        if reference in (None, first.system):
+            yield first, second
+        elif reference == second.system:
+            yield second, first
 
 
 def _paired(first: NDArray[np.float64], second: NDArray[np.float64]) -> PairedTest:

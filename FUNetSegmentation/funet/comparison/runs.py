@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -62,6 +63,12 @@ class Run:
         return np.array([image.dice for image in self.images], dtype=np.float64).T
 
 
+def run_path(folder: Path, system: str, size: int, seed: int) -> Path:
+    """Return where the run of a system, a number of training images and a seed is stored."""
+    name = re.sub(r"[^\w+.-]", "-", system)
+    return folder / f"{name}_{size}_{seed}.json"
+
+
 def write_run(path: Path, run: Run, key: str) -> None:
     """Store a run, whole or not at all.
 
@@ -79,12 +86,12 @@ def write_run(path: Path, run: Run, key: str) -> None:
         temporary.write_bytes(dump_json(record))
 
 
-def read_run(path: Path, key: str) -> Run | None:
+def read_run(path: Path, key: str | None) -> Run | None:
     """Return a stored run, or ``None`` if there is none.
 
     Args:
         path: the JSON file.
-        key: what :func:`write_run` was given.
+        key: what :func:`write_run` was given; ``None`` takes the run as it is.
 
     Raises:
         InputError: if the file is damaged or was stored with another key.
@@ -110,7 +117,7 @@ def read_run(path: Path, key: str) -> Run | None:
         raise InputError(
             f"The stored result {path} is damaged; delete it to do that training again."
         ) from error
-    if stored_key != key:
+    if key is not None and stored_key != key:
         raise InputError(
             f"The stored result {path} comes from other images or settings; choose another output "
             "folder, or delete it to do that training again."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -87,6 +87,15 @@ def slices_with_every_structure(
     if not able:
         raise InputError("No slice shows every structure, so there is nothing to compare on.")
     return tuple(sample for slices in able.values() for sample in _spread(slices, per_subject))
+
+
+def middle_of(sample: SliceSample, side: int) -> SliceSample:
+    """Return the middle of a slice, at most ``side`` pixels in rows and in columns."""
+    window = tuple(
+        slice((have - min(have, side)) // 2, (have + min(have, side)) // 2)
+        for have in sample.image.shape
+    )
+    return replace(sample, image=sample.image[window], labels=sample.labels[window])
 
 
 def _spread(slices: list[SliceSample], most: int | None) -> list[SliceSample]:
