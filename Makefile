@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 QT_READY := $(VENV)/.qt-ready
 
-.PHONY: demo test lint figures screenshots clean
+.PHONY: demo test lint figures results screenshots clean
 
 demo: $(READY)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python Demo/demo.py --output build/demo
@@ -26,6 +26,9 @@ screenshots: $(QT_READY)
 
 figures: $(READY)
 	$(BIN)/python Testing/figures/plot_feedback_weight.py
+
+results: $(READY)
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python Testing/benchmarks/make_results.py
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=...")'

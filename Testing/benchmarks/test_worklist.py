@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import worklist as benchmark
 from matplotlib.image import imread
 from studies import MODEL_SEGMENTS, subject_volume, two_structures, write_study
 from worklist import Slices, corrections_needed, dice_curve, measure, seen_first
+from worklist_report import SubjectResult, write_record, write_report
 
 from funet.annotations.samples import samples_from_volume
 from funet.images.preprocessing_settings import Preprocessing
@@ -143,6 +145,32 @@ def test_the_benchmark_runs_from_a_model_to_its_report(model_folder, tmp_path):
     assert "## Does doubt find the errors?" in report
     assert "| by expected errors |" in report
     assert imread(output / "worklist_boxes.png").std() > 0
+    # Both are made again from the record alone, to the byte.
+    write_report(record, tmp_path / "again")
+    for ending in ("md", "png"):
+        made = (output / f"worklist_boxes.{ending}").read_bytes()
+        assert (tmp_path / f"again.{ending}").read_bytes() == made
+
+
+def test_a_result_survives_its_file(tmp_path):
+    results = [
+        measure(name, hand_made(doubt), 0.95, 40, np.random.default_rng(0))
+        for name, doubt in (("a", (1, 3, 2, 0)), ("b", (1, 1, 1, 1)))
+    ]
+    write_record(tmp_path / "worklist", results, {"model": "m"})
+    text = (tmp_path / "worklist.json").read_text(encoding="utf-8")
+    record = json.loads(text)
+    assert record["model"] == "m"
+    assert '"by expected errors": [ 0.5455, 0.8571, 1.0 ]' in text
+    assert math.isnan(results[1].correlation_shown["expected errors"])
+    for before, stored in zip(results, record["subjects"], strict=True):
+        after = SubjectResult.from_json(stored)
+        assert repr(replace(after, curves={})) == repr(replace(before, curves={}))
+        for order, curve in before.curves.items():
+            short = list(after.curves[order])
+            assert short.count(1.0) == 1
+            full = short + [1.0] * (len(curve) - len(short))
+            assert full == pytest.approx(curve, abs=5.1e-5)
 
 
 def test_subjects_may_be_named(model_folder, tmp_path):

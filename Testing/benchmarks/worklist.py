@@ -31,9 +31,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
-from worklist_report import SubjectResult, write_report
+from worklist_report import SubjectResult, write_record, write_report
 
-from funet.files import atomic_file
 from funet.images.volumes import LabelMap, read_label_map, read_volume
 from funet.models.manifest import utc_now
 from funet.models.store import ModelStore
@@ -256,15 +255,15 @@ def run(arguments: argparse.Namespace) -> list[SubjectResult]:
         "seconds": round(time.monotonic() - began, 1),
         "seed": arguments.seed,
         "draws": arguments.draws,
+        "data": arguments.data.name,
+        "doubt": USED,
         "model": model.manifest.id,
         "weights_sha256": model.manifest.weights_sha256,
         "versions": versions(),
         "machine": machine(),
     }
-    with atomic_file(arguments.output / f"worklist_{model.manifest.id}.json") as temporary:
-        record = settings | {"subjects": [result.to_json() for result in results]}
-        temporary.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", "utf-8")
-    write_report(arguments.output / f"worklist_{model.manifest.id}", results, settings, USED)
+    stem = arguments.output / f"worklist_{model.manifest.id}"
+    write_report(write_record(stem, results, settings), stem)
     return results
 
 

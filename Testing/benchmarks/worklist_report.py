@@ -1,22 +1,28 @@
-"""The results of the worklist benchmark as tables and as a figure."""
+"""The results of the worklist benchmark as a file, as tables and as a figure."""
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from results_captions import provenance
 
 from funet.evaluation.statistics import paired_test
 from funet.evaluation.tables import Table, format_mean, format_p
 from funet.files import atomic_file
 
 _RANDOM = "random"
+_CORRELATIONS = ("correlation_all", "correlation_shown")
+_DECIMALS = 4  # of the curves, which only the figure needs
 _STYLES = {
     "by true errors": ("black", "--"),
     "random": ("#999999", "-"),
@@ -55,13 +61,25 @@ class SubjectResult:
     curves: Mapping[str, Sequence[float]]
 
     def to_json(self) -> dict[str, object]:
-        """The same for a file, NaN as ``None`` and the curves left out."""
+        """The same for a file: NaN as ``None``, the curves with four decimals until they reach 1.
+
+        A curve that has reached 1 stays there.
+        """
         record = asdict(self)
-        del record["curves"]
-        for name in ("correlation_all", "correlation_shown"):
+        for name in _CORRELATIONS:
             known = record[name].items()
             record[name] = {key: None if math.isnan(value) else value for key, value in known}
+        record["curves"] = {order: _shortened(curve) for order, curve in self.curves.items()}
         return record
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> SubjectResult:
+        """Read what :meth:`to_json` gave."""
+        correlations = {
+            name: {key: math.nan if value is None else value for key, value in record[name].items()}
+            for name in _CORRELATIONS
+        }
+        return cls(**dict(record) | correlations)
 
 
 def correlation_table(results: Sequence[SubjectResult]) -> Table:
@@ -104,14 +122,33 @@ def targets_of(results: Sequence[SubjectResult]) -> list[str]:
     return list(dict.fromkeys(target for result in results for target in result.corrections))
 
 
-def write_report(
-    stem: Path, results: Sequence[SubjectResult], settings: Mapping[str, object], used: str
-) -> None:
-    """Write ``<stem>.md`` and ``<stem>.png``."""
+def write_record(
+    stem: Path, results: Sequence[SubjectResult], settings: Mapping[str, object]
+) -> dict[str, Any]:
+    """Write all that was measured to ``<stem>.json``, every list of numbers in one line."""
+    record = dict(settings) | {"subjects": [result.to_json() for result in results]}
+    text = json.dumps(record, indent=1, allow_nan=False)
+    text = re.sub(r"\[[\d\s.,-]+\]", lambda numbers: " ".join(numbers[0].split()), text)
+    with atomic_file(stem.with_name(stem.name + ".json")) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+    return record
+
+
+def write_report(record: Mapping[str, Any], stem: Path) -> None:
+    """Write ``<stem>.md`` and ``<stem>.png`` from the content of ``<stem>.json`` alone."""
+    results = [SubjectResult.from_json(one) for one in record["subjects"]]
+    text = _report(results, record)
+    with atomic_file(stem.with_name(stem.name + ".md")) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    _draw(stem.with_name(stem.name + ".png"), results, record["doubt"])
+
+
+def _report(results: Sequence[SubjectResult], record: Mapping[str, Any]) -> str:
     base = _mean([result.base_dice for result in results])
     expected = [r.expected_wrong_pixels / max(1, r.wrong_pixels) for r in results]
+    used = record["doubt"]
     parts = [
-        f"# Worklist of {settings['model']}",
+        f"# Worklist of {record['model']}",
         f"{len(results)} subjects that the model never saw; mean Dice before corrections {base}. "
         f"The model expects {_mean(expected)} times as many wrong pixels as there are. The product "
         f"ranks slices by {used}.",
@@ -128,15 +165,8 @@ def write_report(
             "without any prediction last; the order by true errors is not to be had in practice.",
             corrections_table(results, target, used).to_markdown(),
         ]
-    machine = settings["machine"]
-    assert isinstance(machine, Mapping)
-    parts.append(
-        f"`{settings['command']}`, seed {settings['seed']}, {settings['date']}, "
-        f"{settings['seconds']} s on {machine['cpu']} ({machine['threads']} threads)."
-    )
-    with atomic_file(stem.with_name(stem.name + ".md")) as temporary:
-        temporary.write_text("\n\n".join(part.strip() for part in parts) + "\n", "utf-8")
-    _draw(stem.with_name(stem.name + ".png"), results, used)
+    parts.append(provenance(record))
+    return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 def _draw(path: Path, results: Sequence[SubjectResult], used: str) -> None:
@@ -207,6 +237,13 @@ def _draw_corrections(panel: Axes, results: Sequence[SubjectResult]) -> None:
     panel.margins(x=0.12)
     panel.grid(axis="x", alpha=0.3)
     panel.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.35, -0.14), ncols=2)
+
+
+def _shortened(curve: Sequence[float]) -> list[float]:
+    rounded = [round(value, _DECIMALS) for value in curve]
+    while len(rounded) > 1 and rounded[-2:] == [1.0, 1.0]:
+        rounded.pop()
+    return rounded
 
 
 def _mean(values: Sequence[float]) -> str:
