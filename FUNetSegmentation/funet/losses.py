@@ -166,12 +166,15 @@ class FeedbackWeightedCrossEntropyLoss(nn.Module):
 
 
 class SoftDiceLoss(nn.Module):
-    """1 minus the mean soft Dice of the foreground classes, over the whole batch at once.
+    """1 minus the mean soft Dice of the structures shown, over the whole batch at once.
+
+    A structure that no pixel of the batch shows has no Dice to gain: with it, a few slices
+    without a structure would teach the network never to draw it. A batch without any structure,
+    or with all pixels ignored, gives the loss 0.
 
     Args:
         ignore_index: label of the pixels that do not count.
-        smooth: added above and below the fraction line, more than 0: a class that neither the
-            batch nor the prediction holds then has Dice 1. Pixels all ignored give the loss 0.
+        smooth: added above and below the fraction line, more than 0.
     """
 
     def __init__(self, ignore_index: int = -100, smooth: float = 1.0) -> None:
@@ -191,8 +194,11 @@ class SoftDiceLoss(nn.Module):
             probability = probability * valid.unsqueeze(1)
         axes = (0, *range(2, logits.ndim))
         shared = (probability * truth).sum(axes)
-        sizes = probability.sum(axes) + truth.sum(axes)
-        return 1 - ((2 * shared + self.smooth) / (sizes + self.smooth)).mean()
+        pixels = truth.sum(axes)
+        sizes = probability.sum(axes) + pixels
+        missed = 1 - (2 * shared + self.smooth) / (sizes + self.smooth)
+        shown = pixels > 0
+        return (missed * shown).sum() / shown.sum().clamp_min(1)
 
 
 class CombinedLoss(nn.Module):

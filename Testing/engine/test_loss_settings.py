@@ -28,13 +28,15 @@ def the_same_random_numbers_every_time() -> None:
 
 
 def dice_reference(logits: Tensor, target: Tensor, smooth: float) -> float:
-    """1 - mean over the foreground classes of the batch Dice, class by class in numpy."""
+    """1 - mean over the foreground classes shown of the batch Dice, class by class in numpy."""
     counted = target.numpy() != IGNORE
     scores = np.exp(np.moveaxis(logits.detach().numpy(), 1, -1)[counted])
     probability, labels = scores / scores.sum(axis=1, keepdims=True), target.numpy()[counted]
     dice = []
     for label in range(1, logits.shape[1]):
         truth = labels == label
+        if not truth.any():
+            continue
         shared = probability[truth, label].sum()
         dice.append((2 * shared + smooth) / (probability[:, label].sum() + truth.sum() + smooth))
     return float(1 - np.mean(dice))
@@ -72,6 +74,17 @@ def test_soft_dice_of_pixels_all_ignored_is_0_without_gradient() -> None:
     loss.backward()
     assert loss.item() == 0
     assert not logits.grad.any()
+
+
+def test_soft_dice_says_nothing_of_a_structure_that_the_batch_does_not_show() -> None:
+    target = torch.randint(0, 2, (2, 8, 8))
+    logits = torch.randn(2, 3, 8, 8)
+    more_of_the_third = logits + torch.tensor([0.0, 0.0, 5.0]).view(1, 3, 1, 1)
+    loss = SoftDiceLoss(smooth=1e-9)
+    shares = more_of_the_third.softmax(1)[:, 1]
+    expected = 1 - 2 * shares[target == 1].sum() / (shares.sum() + target.sum())
+    assert loss(more_of_the_third, target).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert loss(logits, torch.zeros_like(target)).item() == 0
 
 
 def test_a_configuration_builds_the_loss_that_it_describes() -> None:
