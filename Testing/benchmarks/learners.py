@@ -1,0 +1,155 @@
+"""Ways to learn from a few corrected slices: ours, its parts left out, and what others do."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from funet.annotations.samples import SliceSample
+from funet.loss_config import LossConfig
+from funet.models.model import Model
+from funet.networks import UNet, build_network
+from funet.training.augmentation import Augmentation
+from funet.training.finetuning import FineTuneConfig, FineTuningFinished, fine_tune
+from funet.training.loop import train
+from funet.training.presets import TrainingConfig, training_preset
+
+NEVER_HELD_OUT = 10**6
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What there is to learn.
+
+    Attributes:
+        base: the model to start from.
+        corrections: all slices corrected so far.
+        replay: slices that taught the base.
+        seed: seed of the learning.
+    """
+
+    base: Model
+    corrections: Sequence[SliceSample]
+    replay: Sequence[SliceSample]
+    seed: int
+
+
+Learner = Callable[[Lesson], UNet]
+
+
+def ours(lesson: Lesson, **options: Any) -> UNet:
+    """Learn as the product does, but keep the result whatever held-out slices say of it."""
+    config = FineTuneConfig(
+        seed=lesson.seed, device="cpu", least_for_held_out=NEVER_HELD_OUT, **options
+    )
+    events = fine_tune(lesson.base, lesson.corrections, replay=lesson.replay, config=config)
+    *_, finished = events
+    assert isinstance(finished, FineTuningFinished)
+    return finished.network
+
+
+def kept_if_better(lesson: Lesson) -> UNet:
+    """Learn as the product does; where the held-out slices refuse the result, the base stays."""
+    config = FineTuneConfig(seed=lesson.seed, device="cpu")
+    *_, finished = fine_tune(lesson.base, lesson.corrections, replay=lesson.replay, config=config)
+    assert isinstance(finished, FineTuningFinished)
+    return finished.network if finished.kept else lesson.base.network
+
+
+def without_replay(lesson: Lesson) -> UNet:
+    """Ours, without slices that taught the base."""
+    return ours(replace(lesson, replay=()))
+
+
+def with_changes(lesson: Lesson, loss: LossConfig | None = None, **changes: Any) -> UNet:
+    """Ours without replay, with other settings of the training loop."""
+    config = FineTuneConfig(seed=lesson.seed, device="cpu")
+    settings = replace(config.training(loss or lesson.base.manifest.loss), **changes)
+    return _trained(copy.deepcopy(lesson.base.network), lesson.corrections, settings)
+
+
+def full_fine_tuning(lesson: Lesson) -> UNet:
+    """Let all weights follow plain cross-entropy for 50 epochs, as MONAI Label does by default.
+
+    Batches are of one slice, so the statistics of the batch normalisation are kept: statistics of
+    one slice would spoil the result, for which MONAI Label is not to blame.
+    """
+    settings = TrainingConfig(
+        epochs=50,
+        batch_size=1,
+        learning_rate=1e-4,
+        loss=LossConfig("cross_entropy"),
+        freeze_statistics=True,
+        seed=lesson.seed,
+        device="cpu",
+    )
+    return _trained(copy.deepcopy(lesson.base.network), lesson.corrections, settings)
+
+
+def from_scratch(lesson: Lesson) -> UNet:
+    """Train a new network on the corrected slices alone, in the way of a new model."""
+    config = lesson.base.network.config
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(lesson.seed)
+        network = build_network("funet", in_channels=1, num_classes=config.num_classes)
+    settings = replace(training_preset("practice"), seed=lesson.seed, device="cpu")
+    # As many steps as slices would give epochs of a single batch no fair chance.
+    return _trained(network, lesson.corrections, replace(settings, steps_per_epoch=5))
+
+
+def head_only(lesson: Lesson) -> UNet:
+    """Ours without replay, with all but the last layer held."""
+    network = copy.deepcopy(lesson.base.network)
+    network.requires_grad_(requires_grad=False)
+    network.head.requires_grad_(requires_grad=True)
+    config = FineTuneConfig(seed=lesson.seed, device="cpu")
+    return _trained(network, lesson.corrections, config.training(lesson.base.manifest.loss))
+
+
+def decoder_only(lesson: Lesson) -> UNet:
+    """Ours without replay, with the contracting path held."""
+    network = copy.deepcopy(lesson.base.network)
+    network.encoder.requires_grad_(requires_grad=False)
+    config = FineTuneConfig(seed=lesson.seed, device="cpu")
+    return _trained(network, lesson.corrections, config.training(lesson.base.manifest.loss))
+
+
+def _trained(network: UNet, samples: Sequence[SliceSample], settings: TrainingConfig) -> UNet:
+    _exhaust(train(network, samples, config=settings))
+    return network.requires_grad_(requires_grad=True)
+
+
+def _exhaust(events: Iterable[object]) -> None:
+    for _ in events:
+        pass
+
+
+OTHERS: Mapping[str, Learner] = {
+    "full fine-tuning, cross-entropy, 50 epochs": full_fine_tuning,
+    "from scratch": from_scratch,
+    "last layer only": head_only,
+    "expansive path only": decoder_only,
+}
+
+ABLATION: Mapping[str, Learner] = {
+    "as it is": ours,
+    "no replay": without_replay,
+    "no replay, plain cross-entropy": lambda lesson: with_changes(
+        lesson, LossConfig("cross_entropy")
+    ),
+    "no replay, Dice term": lambda lesson: with_changes(lesson, LossConfig(dice_weight=1.0)),
+    "no replay, same rate everywhere": lambda lesson: with_changes(lesson, encoder_rate=1.0),
+    "no replay, statistics learned": lambda lesson: with_changes(lesson, freeze_statistics=False),
+    "no replay, last weights": lambda lesson: with_changes(lesson, averaging=None),
+    "no replay, no augmentation": lambda lesson: with_changes(lesson, augmentation=None),
+    "no replay, strong augmentation": lambda lesson: with_changes(
+        lesson, augmentation=Augmentation()
+    ),
+    "no replay, constant rate": lambda lesson: with_changes(lesson, schedule="constant"),
+    "no replay, twice the steps": lambda lesson: with_changes(lesson, epochs=12),
+    "kept only if better": kept_if_better,
+}

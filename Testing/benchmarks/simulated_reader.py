@@ -1,0 +1,239 @@
+"""A reader who corrects slices with the truth, presses Retrain, and goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from learners import Learner, Lesson
+from numpy.typing import NDArray
+from simulated_changes import changed
+
+from funet.annotations.samples import SliceSample, samples_from_volume
+from funet.evaluation.metrics import dice
+from funet.images.volumes import LabelMap, Volume, read_label_map, read_volume
+from funet.models.model import Model
+from funet.networks import UNet
+from funet.prediction.inference import Prediction, Predictor
+from funet.prediction.review import worklist
+
+ORDERS = ("worklist", "random", "sequential")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A volume with its true labels."""
+
+    volume: Volume
+    reference: LabelMap
+
+    @property
+    def name(self) -> str:
+        """Name of the subject."""
+        return self.volume.name
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one round of corrections brought; Dice is the mean of the structures.
+
+    Attributes:
+        arm: how the slices were chosen and learned.
+        subject, seed: of whom, with which seed.
+        corrected: slices corrected so far.
+        same_before, same_after, same_ceiling: Dice on the slices of the volume that were never
+            corrected, with the base model, the retrained one, and the ceiling.
+        whole_after: Dice of the whole volume, corrected slices taken as they were drawn.
+        others_before, others_after, others_ceiling: Dice on other volumes of the same kind.
+        base_before, base_after: Dice on volumes such as the base model learned from.
+        seconds: time from the click to the new labels of the volume.
+    """
+
+    arm: str
+    subject: str
+    seed: int
+    corrected: int
+    same_before: float
+    same_after: float
+    same_ceiling: float
+    whole_after: float
+    others_before: float
+    others_after: float
+    others_ceiling: float
+    base_before: float
+    base_after: float
+    seconds: float
+
+    def to_json(self) -> dict[str, object]:
+        """The same for a file, with the digits that mean something."""
+        return {
+            key: round(value, 5) if isinstance(value, float) else value
+            for key, value in asdict(self).items()
+        }
+
+
+def read_subject(data: Path, name: str, change: str = "none", seed: int = 0) -> Subject:
+    """Read a subject, as the simulated machine would have seen it."""
+    volume = read_volume(data / "images" / f"{name}.nii.gz")
+    reference = read_label_map(data / "labels" / f"{name}.nii.gz")
+    return Subject(changed(volume, change, seed), reference)
+
+
+def mean_dice(labels: NDArray[np.uint8], reference: NDArray[np.uint8], structures: int) -> float:
+    """Mean Dice over all voxels of the structures that either side shows."""
+    values = [dice(labels, reference, value) for value in range(1, structures + 1)]
+    return float(np.nanmean(values))
+
+
+@dataclass(frozen=True)
+class World:
+    """All that a simulation of one subject and seed needs.
+
+    Attributes:
+        base: the model that the reader starts with.
+        ceiling: a model that learned all training subjects as the new machine sees them.
+        subject: the volume that is corrected.
+        others: volumes of the same machine.
+        base_task: volumes of the machine that the base model learned from.
+        replay: slices that taught the base.
+        seed: seed of all choices.
+    """
+
+    base: Model
+    ceiling: Model
+    subject: Subject
+    others: Sequence[Subject]
+    base_task: Sequence[Subject]
+    replay: Sequence[SliceSample]
+    seed: int
+
+    @property
+    def structures(self) -> int:
+        """Number of structures."""
+        return len(self.base.manifest.segments)
+
+    @cached_property
+    def before(self) -> Prediction:
+        """What the base model makes of the volume."""
+        return predict(self.base, self.subject)
+
+    @cached_property
+    def best(self) -> Prediction:
+        """What the ceiling makes of the volume."""
+        return predict(self.ceiling, self.subject)
+
+    @cached_property
+    def scores(self) -> Mapping[str, float]:
+        """Dice that does not depend on any correction."""
+        return {
+            "others_before": self.score(self.base, self.others),
+            "others_ceiling": self.score(self.ceiling, self.others),
+            "base_before": self.score(self.base, self.base_task),
+        }
+
+    def score(self, model: Model, subjects: Sequence[Subject]) -> float:
+        """Mean Dice of a model over subjects."""
+        scores = [
+            mean_dice(predict(model, one).label_map.array, one.reference.array, self.structures)
+            for one in subjects
+        ]
+        return float(np.mean(scores))
+
+
+def predict(model: Model, subject: Subject) -> Prediction:
+    """Segment a subject."""
+    return Predictor(model, device="cpu").predict(subject.volume)
+
+
+def simulate(
+    world: World, arm: str, order: str, learner: Learner, counts: Sequence[int]
+) -> list[Record]:
+    """Let a reader correct slices until each of the counts, and retrain at each of them.
+
+    Args:
+        world: where it happens.
+        arm: name for the records.
+        order: one of :data:`ORDERS`: by the worklist of the newest model, at random, or one after
+            the other; the last two skip the slices in which nothing was predicted, as a reader
+            would, until no other is left.
+        learner: how the corrected slices are learned; always from the base.
+        counts: numbers of corrected slices, rising.
+    """
+    rng = np.random.default_rng(world.seed)
+    corrected: list[int] = []
+    newest = world.before
+    records = []
+    for count in counts:
+        waiting = _order(order, newest, corrected, rng)
+        corrected += waiting[: count - len(corrected)]
+        network, newest, seconds = _learn(world, learner, corrected)
+        records.append(_record(world, arm, network, newest, corrected, seconds))
+    return records
+
+
+def _order(
+    order: str, newest: Prediction, corrected: Sequence[int], rng: np.random.Generator
+) -> list[int]:
+    if order == "worklist":
+        states = dict.fromkeys(corrected, "corrected")
+        ranked = [item.slice_index for item in worklist(newest.doubt.tolist(), states)]
+    else:
+        every = np.arange(len(newest.doubt))
+        ranked = (rng.permutation(every) if order == "random" else every).tolist()
+        slices = np.moveaxis(newest.label_map.array, newest.slice_axis, 0)
+        ranked.sort(key=lambda index: not slices[index].any())
+    return [index for index in ranked if index not in corrected]
+
+
+def _learn(
+    world: World, learner: Learner, corrected: Sequence[int]
+) -> tuple[Model, Prediction, float]:
+    subject = world.subject
+    began = time.monotonic()
+    samples = samples_from_volume(
+        subject.volume,
+        subject.reference,
+        world.base.manifest.preprocessing,
+        annotated=sorted(corrected),
+    )
+    network: UNet = learner(Lesson(world.base, samples, world.replay, world.seed))
+    model = Model(world.base.manifest, network)
+    return model, predict(model, subject), time.monotonic() - began
+
+
+def _record(
+    world: World,
+    arm: str,
+    model: Model,
+    newest: Prediction,
+    corrected: Sequence[int],
+    seconds: float,
+) -> Record:
+    axis = newest.slice_axis
+    truth = np.moveaxis(world.subject.reference.array, axis, 0)
+    never = np.setdiff1d(np.arange(len(truth)), corrected)
+
+    def on_never(prediction: Prediction) -> float:
+        labels = np.moveaxis(prediction.label_map.array, axis, 0)
+        return mean_dice(labels[never], truth[never], world.structures)
+
+    whole = np.moveaxis(newest.label_map.array, axis, 0).copy()
+    whole[list(corrected)] = truth[list(corrected)]
+    return Record(
+        arm=arm,
+        subject=world.subject.name,
+        seed=world.seed,
+        corrected=len(corrected),
+        same_before=on_never(world.before),
+        same_after=on_never(newest),
+        same_ceiling=on_never(world.best),
+        whole_after=mean_dice(whole, truth, world.structures),
+        others_after=world.score(model, world.others),
+        base_after=world.score(model, world.base_task),
+        seconds=seconds,
+        **world.scores,
+    )

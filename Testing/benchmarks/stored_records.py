@@ -1,0 +1,61 @@
+"""Result files of the simulations: settings, and a list of records that grows while one runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from funet.files import atomic_file
+from funet.models.manifest import utc_now
+from funet.provenance import machine, versions
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def read_split(data: Path) -> Mapping[str, list[str]]:
+    """Read the committed split of the data folder's name."""
+    path = ROOT / "Training" / "splits" / f"{data.name}.json"
+    split: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
+    return split
+
+
+def settings_of(script: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """All that somebody needs to repeat a simulation, with no record yet.
+
+    Args:
+        script: name of the script without its suffix.
+        arguments: with ``words`` (as typed), ``data``, ``subjects`` and ``seeds``.
+    """
+    words = (Path(word).name if Path(word).is_absolute() else word for word in arguments.words)
+    return {
+        "command": shlex.join(["python", f"Testing/benchmarks/{script}.py", *words]),
+        "data": arguments.data.name,
+        "subjects": arguments.subjects,
+        "seeds": list(range(arguments.seeds)),
+        "date": utc_now(),
+        "seconds": 0.0,
+        "versions": versions(),
+        "machine": machine(),
+        "records": [],
+    }
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """Read a result file, if there is one."""
+    if not path.exists():
+        return None
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return record
+
+
+def write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a result file, whole or not at all; one record takes one line."""
+    settings = {key: value for key, value in record.items() if key != "records"}
+    head = json.dumps(settings, indent=1, allow_nan=False)[:-2]
+    lines = ",\n".join("  " + json.dumps(one, allow_nan=False) for one in record["records"])
+    with atomic_file(path) as temporary:
+        temporary.write_text(f'{head},\n "records": [\n{lines}\n ]\n}}\n', encoding="utf-8")

@@ -1,0 +1,109 @@
+"""A small slice of the simulations of corrections, on real volumes, so that they cannot rot."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import corrections
+import from_nothing
+import numpy as np
+import pytest
+import torch
+from corrections_report import groups_of, table_of, write_report
+from learners import Lesson, ours, with_changes
+from simulated_changes import CHANGES, changed
+from simulated_reader import read_subject
+
+from funet.annotations.samples import samples_from_volume
+from funet.models.store import ModelStore
+from funet.training.presets import training_preset
+
+MODEL = "hippocampus-t1"
+
+
+def simulate(shared_data: Path, folder: Path, *more: str) -> dict[str, Any]:
+    """Run one arm on two subjects, with a ceiling that hardly learned anything."""
+    size = ["--subjects", "2", "--seeds", "1", "--counts", "1,2", "--arms", "ours, worklist"]
+    quick = ["--training", "1", "--ceiling-steps", "2", "--cache", str(folder / "cache")]
+    place = ["--data", str(shared_data / "hippocampus"), "--output", str(folder)]
+    what = ["--experiment", "corrections", "--change", "contrast", "--model", MODEL]
+    assert corrections.main([*what, *size, *quick, *place, *more]) == 0
+    path = folder / f"corrections_{MODEL}_contrast.json"
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return record
+
+
+def test_corrected_slices_teach_a_new_contrast_and_a_second_run_repeats_nothing(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    record = simulate(shared_data, tmp_path, "--arms", "ours, worklist, kept")
+    rounds = record["records"]
+    assert [(one["subject"], one["corrected"]) for one in rounds] == [
+        (subject, count) for subject in sorted({o["subject"] for o in rounds}) for count in (1, 2)
+    ]
+    assert max(one["same_before"] for one in rounds) < 0.2
+    assert np.mean([one["same_after"] for one in rounds]) > 0.2
+    assert (tmp_path / f"corrections_{MODEL}_contrast.png").stat().st_size > 10_000
+    assert simulate(shared_data, tmp_path, "--arms", "ours, worklist, kept") == record
+
+
+def test_ours_without_replay_is_the_same_as_the_loop_with_its_settings(shared_data: Path) -> None:
+    base = ModelStore().load(MODEL)
+    subject = read_subject(shared_data / "hippocampus", "hippocampus_001", "scanner")
+    samples = samples_from_volume(
+        subject.volume, subject.reference, base.manifest.preprocessing, annotated=[15]
+    )
+    lesson = Lesson(base, samples, (), 0)
+    first, second = ours(lesson), with_changes(lesson)
+    for name, tensor in first.state_dict().items():
+        assert torch.equal(tensor, second.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("change", sorted(CHANGES))
+def test_a_changed_volume_keeps_its_grid_and_depends_on_the_seed(
+    shared_data: Path, change: str
+) -> None:
+    volume = read_subject(shared_data / "hippocampus", "hippocampus_001").volume
+    first, again, other = (changed(volume, change, seed) for seed in (0, 0, 1))
+    assert first.geometry == volume.geometry
+    assert np.isfinite(first.array).all()
+    assert np.array_equal(first.array, again.array)
+    assert np.array_equal(first.array, other.array) == (change == "none")
+
+
+def test_a_new_structure_is_learned_from_three_slices(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(training_preset("practice"), epochs=6)
+    monkeypatch.setattr(from_nothing, "ways", lambda: {"practice": config})
+    words = ["--like", MODEL, "--data", str(shared_data / "hippocampus"), "--output", str(tmp_path)]
+    assert from_nothing.main([*words, "--subjects", "1", "--seeds", "1", "--counts", "3"]) == 0
+    text = (tmp_path / "from_nothing_hippocampus.json").read_text(encoding="utf-8")
+    (found,) = json.loads(text)["records"]
+    assert found["slices"] == 3
+    assert 0 <= found["same"] <= 1
+    assert "| practice | 3 |" in (tmp_path / "from_nothing_hippocampus.md").read_text("utf-8")
+
+
+def test_the_table_says_what_was_recorded(tmp_path: Path) -> None:
+    scores = {
+        f"{where}_{when}": value
+        for where in ("same", "others")
+        for when, value in (("before", 0.2), ("after", 0.5), ("ceiling", 0.8))
+    }
+    rest = {"whole_after": 0.6, "base_before": 0.9, "base_after": 0.88, "seconds": 3.0}
+    records = [
+        {"arm": "ours", "subject": subject, "seed": seed, "corrected": 3, **scores, **rest}
+        for subject in ("a", "b")
+        for seed in (0, 1)
+    ]
+    (row,) = table_of(groups_of(records)).rows
+    assert row[:3] == ("ours", 3, "0.200")
+    assert row[5] == row[7] == "50 %"
+    assert row[8:] == ("+0.020", "3.0")
+    head = {"model": "m", "data": "d", "change": "contrast", "seeds": [0, 1]}
+    write_report(head | {"records": records}, tmp_path / "result")
+    assert "2 subjects × 2 seeds" in (tmp_path / "result.md").read_text(encoding="utf-8")
