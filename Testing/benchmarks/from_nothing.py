@@ -40,12 +40,10 @@ logger = logging.getLogger("from_nothing")
 
 
 def ways() -> Mapping[str, TrainingConfig]:
-    """How a new model may be trained."""
+    """How a new model may be trained, with equally many steps."""
     practice = training_preset("practice")
     return {
         "practice": practice,
-        "practice, no Dice term": replace(practice, loss=replace(practice.loss, dice_weight=0.0)),
-        "practice, no augmentation": replace(practice, augmentation=None),
         "paper": replace(training_preset("paper"), epochs=practice.epochs),
     }
 

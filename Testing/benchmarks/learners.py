@@ -15,6 +15,7 @@ from funet.models.model import Model
 from funet.networks import UNet, build_network
 from funet.training.augmentation import Augmentation
 from funet.training.finetuning import FineTuneConfig, FineTuningFinished, fine_tune
+from funet.training.interpolation import step_back
 from funet.training.loop import train
 from funet.training.presets import TrainingConfig, training_preset
 
@@ -60,16 +61,11 @@ def kept_if_better(lesson: Lesson) -> UNet:
     return finished.network if finished.kept else lesson.base.network
 
 
-def without_replay(lesson: Lesson) -> UNet:
-    """Ours, without slices that taught the base."""
-    return ours(replace(lesson, replay=()))
-
-
-def with_changes(lesson: Lesson, loss: LossConfig | None = None, **changes: Any) -> UNet:
+def with_changes(lesson: Lesson, **changes: Any) -> UNet:
     """Ours without replay, with other settings of the training loop."""
     config = FineTuneConfig(seed=lesson.seed, device="cpu")
-    settings = replace(config.training(loss or lesson.base.manifest.loss), **changes)
-    return _trained(copy.deepcopy(lesson.base.network), lesson.corrections, settings)
+    settings = replace(config.training(lesson.base.manifest.loss), **changes)
+    return _as_ours(copy.deepcopy(lesson.base.network), lesson, settings)
 
 
 def full_fine_tuning(lesson: Lesson) -> UNet:
@@ -98,7 +94,7 @@ def from_scratch(lesson: Lesson) -> UNet:
         network = build_network("funet", in_channels=1, num_classes=config.num_classes)
     settings = replace(training_preset("practice"), seed=lesson.seed, device="cpu")
     # As many steps as slices would give epochs of a single batch no fair chance.
-    return _trained(network, lesson.corrections, replace(settings, steps_per_epoch=5))
+    return _trained(network, lesson.corrections, replace(settings, steps_per_epoch=3))
 
 
 def head_only(lesson: Lesson) -> UNet:
@@ -107,7 +103,7 @@ def head_only(lesson: Lesson) -> UNet:
     network.requires_grad_(requires_grad=False)
     network.head.requires_grad_(requires_grad=True)
     config = FineTuneConfig(seed=lesson.seed, device="cpu")
-    return _trained(network, lesson.corrections, config.training(lesson.base.manifest.loss))
+    return _as_ours(network, lesson, config.training(lesson.base.manifest.loss))
 
 
 def decoder_only(lesson: Lesson) -> UNet:
@@ -115,7 +111,14 @@ def decoder_only(lesson: Lesson) -> UNet:
     network = copy.deepcopy(lesson.base.network)
     network.encoder.requires_grad_(requires_grad=False)
     config = FineTuneConfig(seed=lesson.seed, device="cpu")
-    return _trained(network, lesson.corrections, config.training(lesson.base.manifest.loss))
+    return _as_ours(network, lesson, config.training(lesson.base.manifest.loss))
+
+
+def _as_ours(network: UNet, lesson: Lesson, settings: TrainingConfig) -> UNet:
+    network = _trained(network, lesson.corrections, settings)
+    dice_to_keep = FineTuneConfig().dice_to_keep
+    step_back(lesson.base.network, network, lesson.corrections, dice_to_keep, "cpu")
+    return network
 
 
 def _trained(network: UNet, samples: Sequence[SliceSample], settings: TrainingConfig) -> UNet:
@@ -137,19 +140,20 @@ OTHERS: Mapping[str, Learner] = {
 
 ABLATION: Mapping[str, Learner] = {
     "as it is": ours,
-    "no replay": without_replay,
-    "no replay, plain cross-entropy": lambda lesson: with_changes(
-        lesson, LossConfig("cross_entropy")
+    "no step back": lambda lesson: ours(lesson, dice_to_keep=1.0),
+    "plain cross-entropy": lambda lesson: with_changes(
+        lesson, loss=LossConfig("cross_entropy", dice_weight=1.0)
     ),
-    "no replay, Dice term": lambda lesson: with_changes(lesson, LossConfig(dice_weight=1.0)),
-    "no replay, same rate everywhere": lambda lesson: with_changes(lesson, encoder_rate=1.0),
-    "no replay, statistics learned": lambda lesson: with_changes(lesson, freeze_statistics=False),
-    "no replay, last weights": lambda lesson: with_changes(lesson, averaging=None),
-    "no replay, no augmentation": lambda lesson: with_changes(lesson, augmentation=None),
-    "no replay, strong augmentation": lambda lesson: with_changes(
-        lesson, augmentation=Augmentation()
+    "no Dice term": lambda lesson: with_changes(
+        lesson, loss=replace(lesson.base.manifest.loss, dice_weight=0.0)
     ),
-    "no replay, constant rate": lambda lesson: with_changes(lesson, schedule="constant"),
-    "no replay, twice the steps": lambda lesson: with_changes(lesson, epochs=12),
+    "encoder at 0.3 of the rate": lambda lesson: with_changes(lesson, encoder_rate=0.3),
+    "a quarter of the rate": lambda lesson: with_changes(lesson, learning_rate=5e-4),
+    "statistics learned": lambda lesson: with_changes(lesson, freeze_statistics=False),
+    "last weights": lambda lesson: with_changes(lesson, averaging=None),
+    "no augmentation": lambda lesson: with_changes(lesson, augmentation=None),
+    "strong augmentation": lambda lesson: with_changes(lesson, augmentation=Augmentation()),
+    "constant rate": lambda lesson: with_changes(lesson, schedule="constant"),
+    "twice the steps": lambda lesson: with_changes(lesson, epochs=12),
     "kept only if better": kept_if_better,
 }

@@ -18,6 +18,7 @@ from ..progress import CancelToken
 from ..runtime import Runtime, choose_device
 from .augmentation import Augmentation
 from .events import TrainingEvent
+from .interpolation import step_back
 from .loop import train
 from .presets import TrainingConfig
 from .validation import score_slices
@@ -42,12 +43,15 @@ class FineTuneConfig:
     Attributes:
         steps: batches to learn.
         batch_size: slices in a batch.
-        learning_rate: of the expansive path and the last layer.
+        learning_rate: largest step size of the optimiser.
         encoder_rate: learning rate of the contracting path relative to the rest.
         replay_share: share of each batch that repeats what the model learned before, in [0, 1).
         held_out_share: share of the corrected slices that only judge the new version.
         least_for_held_out: corrected slices below which none is held out.
         averaging: decay of the averaged weights.
+        dice_to_keep: share of the Dice on the slices learned that must remain when the weights
+            go back towards the base model's, see
+            :func:`~funet.training.interpolation.step_back`.
         augmentation: random changes of the batches, or ``None``.
         crop: longest side of a patch in pixels, or ``None``.
         max_seconds: time after which the retraining ends, or ``None``.
@@ -56,12 +60,13 @@ class FineTuneConfig:
 
     steps: int = 60
     batch_size: int = 6
-    learning_rate: float = 5e-4
-    encoder_rate: float = 0.3
+    learning_rate: float = 2e-3
+    encoder_rate: float = 1.0
     replay_share: float = 0.5
     held_out_share: float = 0.25
     least_for_held_out: int = 4
     averaging: float | None = 0.9
+    dice_to_keep: float = 0.85
     augmentation: Augmentation | None = field(default_factory=lambda: _SLIGHT_CHANGES)
     crop: int | None = 160
     max_seconds: float | None = None
@@ -77,8 +82,7 @@ class FineTuneConfig:
             learning_rate=self.learning_rate,
             weight_decay=1e-4,
             schedule="cosine",
-            # The Dice term drives out structures that the few corrected slices do not show.
-            loss=replace(loss, dice_weight=0.0),
+            loss=replace(loss, dice_weight=1.0),
             augmentation=self.augmentation,
             crop=self.crop,
             averaging=self.averaging,
@@ -107,6 +111,8 @@ class FineTuningFinished:
             version and with the new network; ``None`` if no slice was held out.
         learned: corrected slices that it learned from.
         held_out: corrected slices that judged it.
+        distance: how far its weights lie from the base model's to those that the training
+            reached, in (0, 1].
     """
 
     network: UNet
@@ -116,6 +122,7 @@ class FineTuningFinished:
     dice_after: tuple[float, ...] | None
     learned: int
     held_out: int
+    distance: float
 
 
 def fine_tune(
@@ -169,7 +176,8 @@ def fine_tune(
     )
     if cancel is not None:
         cancel.raise_if_cancelled()
-    yield _judge(current or base, network, len(learn), held_out, config)
+    distance = step_back(base.network, network, learn, config.dice_to_keep, config.device)
+    yield _judge(current or base, network, len(learn), held_out, distance, config)
 
 
 def split_held_out(
@@ -210,6 +218,7 @@ def _judge(
     network: UNet,
     learned: int,
     held_out: Sequence[SliceSample],
+    distance: float,
     config: FineTuneConfig,
 ) -> FineTuningFinished:
     if not held_out:
@@ -225,6 +234,7 @@ def _judge(
             dice_after=None,
             learned=learned,
             held_out=0,
+            distance=distance,
         )
     device, _ = choose_device(config.device)
     loss = build_loss(current.manifest.loss).to(device)
@@ -253,4 +263,5 @@ def _judge(
         dice_after=after.dice,
         learned=learned,
         held_out=len(held_out),
+        distance=distance,
     )

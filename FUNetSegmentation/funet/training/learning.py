@@ -203,6 +203,7 @@ def fine_tune_model(
         "started_from": root.manifest.id,
         "replayed": len(memory.replay),
         "held_out": finished.held_out,
+        "distance": finished.distance,
         "reason": finished.reason,
     }
     manifest = _next_manifest(current.manifest, record, structures.sides, finished)
