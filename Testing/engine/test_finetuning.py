@@ -162,3 +162,12 @@ def test_a_cancel_ends_the_retraining(base):
     cancel.cancel()
     with pytest.raises(Cancelled):
         list(events)
+
+
+def test_only_a_model_without_replay_goes_back_towards_its_base(base: Model) -> None:
+    corrections = inverted(disc_slices(3, "new"))
+    config = replace(QUICK, dice_to_keep=0.0)
+    alone = finish(base, corrections, config=config)
+    assert alone.distance == 0.3
+    repeated = finish(base, corrections, replay=disc_slices(3, "base"), config=config)
+    assert repeated.distance == 1.0

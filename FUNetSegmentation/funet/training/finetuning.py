@@ -50,7 +50,7 @@ class FineTuneConfig:
         least_for_held_out: corrected slices below which none is held out.
         averaging: decay of the averaged weights.
         dice_to_keep: share of the Dice on the slices learned that must remain when the weights
-            go back towards the base model's, see
+            go back towards the base model's, where there is nothing to replay, see
             :func:`~funet.training.interpolation.step_back`.
         augmentation: random changes of the batches, or ``None``.
         crop: longest side of a patch in pixels, or ``None``.
@@ -176,7 +176,13 @@ def fine_tune(
     )
     if cancel is not None:
         cancel.raise_if_cancelled()
-    distance = step_back(base.network, network, learn, config.dice_to_keep, config.device)
+    # Slices that are repeated hold the model together; weights between the two would only give
+    # away what it learned.
+    distance = (
+        1.0
+        if replay
+        else step_back(base.network, network, learn, config.dice_to_keep, config.device)
+    )
     yield _judge(current or base, network, len(learn), held_out, distance, config)
 
 
