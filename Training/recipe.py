@@ -29,6 +29,7 @@ from funet.training.events import EpochFinished, Note, TrainingEvent, TrainingFi
 from funet.training.loop import train
 from funet.training.presets import TrainingConfig
 
+PRECISION = "float32"  # of the metrics, so that other machines measure the same
 MODELS = Path(__file__).parents[1] / "FUNetSegmentation" / "Resources" / "Models"
 
 logger = logging.getLogger("training")
@@ -115,7 +116,11 @@ def run(recipe: Recipe, argv: Sequence[str] | None = None) -> int:
         one_piece=recipe.one_piece,
         training=_provenance(recipe, training, config, finished)
         | learned_extent(recipe, arguments.data, split.train)
-        | {"seconds": round(time.monotonic() - began), "threads": arguments.threads},
+        | {
+            "seconds": round(time.monotonic() - began),
+            "threads": arguments.threads,
+            "precision": PRECISION,
+        },
     )
     metrics = _measure(Model(manifest, network), arguments.data, recipe, split)
     save_model(arguments.output / recipe.id, replace(manifest, metrics=metrics), network)
@@ -164,7 +169,7 @@ def _follow(events: Iterable[TrainingEvent]) -> TrainingFinished:
 
 def _measure(model: Model, data: Path, recipe: Recipe, split: Split) -> tuple[MetricRecord, ...]:
     """Return Dice of every structure on whole volumes of each group of test subjects."""
-    predictor = Predictor(model)
+    predictor = Predictor(model, precision=PRECISION)
     records = []
     for group, belongs in recipe.groups.items():
         scores: dict[str, list[float]] = {segment.name: [] for segment in recipe.segments}

@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import corrections_report
+import from_nothing_report
 import midbrain_pictures_report
 import worklist_report
 from results_page import PAGE, Sources, page
@@ -32,6 +34,9 @@ RESULTS = ROOT / "Resources" / "Results"
 # nothing else, by the names of the result files; a .png that shows images stays. A result that is
 # not listed goes to the page as its benchmark left it.
 REPORTS: dict[str, Callable[[dict[str, Any], Path], None]] = {
+    "corrections_*.json": corrections_report.write_report,
+    "ablation_*.json": corrections_report.write_report,
+    "from_nothing_*.json": from_nothing_report.write_report,
     "worklist_*.json": worklist_report.write_report,
     "midbrain_pictures.json": midbrain_pictures_report.write_report,
 }

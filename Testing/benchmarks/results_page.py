@@ -137,7 +137,10 @@ def demo(sources: Sources) -> Blocks:
 SECTIONS: Mapping[str, Callable[[Sources], Blocks]] = {
     "Models that ship": shipped_models,
     "The paper's protocol": paper_protocol,
-    "Losses": comparisons("losses_midbrain", "losses_hippocampus"),
+    "Whole slices instead of their middle": comparisons("compare_midbrain_whole_slices"),
+    "Losses": comparisons(
+        "losses_midbrain", "losses_hippocampus", "practice_midbrain", "practice_hippocampus"
+    ),
     "Other tasks": comparisons("compare_hippocampus", "compare_acdc"),
     "What a correction is worth": reports(
         "corrections_*.json", "ablation_*.json", "from_nothing_*.json"

@@ -70,6 +70,9 @@ FILES = "Files: {links}."
 # Headings and sources of the comparisons, by folder.
 TITLES = {
     "compare_midbrain": "Midbrain and substantia nigra",
+    "compare_midbrain_whole_slices": "Midbrain and substantia nigra, whole slices",
+    "practice_midbrain": "With augmentation and a Dice term: midbrain and substantia nigra",
+    "practice_hippocampus": "With augmentation and a Dice term: hippocampus",
     "losses_midbrain": "Losses on midbrain and substantia nigra",
     "losses_hippocampus": "Losses on the hippocampus",
     "compare_hippocampus": "Hippocampus, anterior and posterior part",
@@ -79,7 +82,10 @@ _MIDBRAIN = "T1 brain MRI of OpenNeuro ds002748, CC0, with silver labels"
 _HIPPOCAMPUS = "T1 MRI of Medical Segmentation Decathlon Task04, CC BY-SA 4.0, with experts' labels"
 SOURCES = {
     "compare_midbrain": _MIDBRAIN,
+    "compare_midbrain_whole_slices": _MIDBRAIN,
     "losses_midbrain": _MIDBRAIN,
+    "practice_midbrain": _MIDBRAIN,
+    "practice_hippocampus": _HIPPOCAMPUS,
     "losses_hippocampus": _HIPPOCAMPUS,
     "compare_hippocampus": _HIPPOCAMPUS,
     "compare_acdc": "cine MRI of the ACDC challenge, for research only, with experts' labels",

@@ -266,6 +266,8 @@ def test_every_file_is_linked(repository):
 def test_everything_is_made_again_from_the_result_files(repository):
     results = results_of(repository)
     shutil.copytree(results / "compare_midbrain", results / "losses_midbrain")
+    for path in results.glob("corrections_tiny.*"):
+        path.unlink()  # it has no records to be made again from
     made = [*results.glob("*/*.md"), *results.glob("*/*.csv"), *results.glob("*/*.png")]
     before = {path: path.read_bytes() for path in made}
     assert len(before) == 10
