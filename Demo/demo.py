@@ -11,6 +11,7 @@ second part.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -25,7 +26,9 @@ from template import NAME, TISSUES, brain_template, template_file, tissue_refere
 
 from funet.evaluation.metrics import dice
 from funet.evaluation.tables import Table
+from funet.models.manifest import utc_now
 from funet.progress import Progress
+from funet.provenance import machine, versions
 from FUNetSegmentationLib.scene.labels import read_labels
 from FUNetSegmentationLib.scene.segmentation_nodes import create_segmentation
 from FUNetSegmentationLib.scene.structures import ensure_segments
@@ -56,7 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         teach_tissues(logic, demo_scene, volume_node, output)
     finally:
         logic.close()
-    say(f"Done in {time.monotonic() - began:.0f} s. The results are in {output.resolve()}:")
+    seconds = time.monotonic() - began
+    write_made_by(output, seconds)
+    say(f"Done in {seconds:.0f} s. The results are in {output.resolve()}:")
     for path in sorted(output.glob("*.*")):
         say(f"  {path.name}")
     return 0
@@ -157,6 +162,21 @@ def write_table(
     say(f"   Dice on the {len(never)} slices that nobody annotated:\n\n{table.to_markdown()}")
     table.write_markdown(output / "dice_on_slices_never_annotated.md")
     table.write_csv(output / "dice_on_slices_never_annotated.csv")
+
+
+def write_made_by(output: Path, seconds: float) -> None:
+    """Write how the numbers came about."""
+    record = {
+        "command": "make demo",
+        "data": f"{NAME} of nilearn",
+        "seed": 0,
+        "date": utc_now(),
+        "seconds": round(seconds, 1),
+        "versions": versions(),
+        "machine": machine(),
+    }
+    text = json.dumps(record, indent=1) + "\n"
+    (output / "made_by.json").write_text(text, encoding="utf-8")
 
 
 def show(progress: Progress) -> None:

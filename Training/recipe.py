@@ -11,16 +11,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from replay_phantoms import phantom_slices
 from split import Split, read_split
 
+from funet.annotations.sample_archive import save_samples
 from funet.annotations.samples import SliceSample
 from funet.evaluation.metrics import dice
 from funet.images.preprocessing_settings import Preprocessing
 from funet.images.segmentations import Segment
 from funet.images.volumes import read_label_map, read_volume
 from funet.models.fitting import Extent, extent_record
-from funet.models.manifest import Manifest, MetricRecord, utc_now
-from funet.models.model import Model, save_model
+from funet.models.layout import MANIFEST_NAME, SAMPLES_NAME
+from funet.models.manifest import Manifest, MetricRecord, dump_manifest, utc_now
+from funet.models.model import Model, load_model, save_model
 from funet.networks import build_network
 from funet.prediction.inference import Predictor
 from funet.provenance import versions
@@ -50,6 +53,8 @@ class Recipe:
         groups: names of groups of test subjects, and which subjects belong to them.
         extent: longest sides, mm, of further volumes that the model is meant for, least and
             greatest; ``None`` if those that it learns from are typical.
+        phantoms: how many averages of subjects the model keeps to repeat in a retraining.
+        phantom_side: longest side of these, in pixels; ``None`` for whole slices.
         generated: further slices of (subject, data folder, seed) to learn from, not to be
             measured on; ``None`` for none.
     """
@@ -67,6 +72,8 @@ class Recipe:
     groups: Mapping[str, Callable[[str], bool]]
     extent: Extent | None = None
     one_piece: bool = False
+    phantoms: int = 60
+    phantom_side: int | None = None
     generated: Callable[[str, Path, int], Sequence[SliceSample]] | None = None
 
 
@@ -80,6 +87,9 @@ def run(recipe: Recipe, argv: Sequence[str] | None = None) -> int:
     arguments = _options(recipe, argv)
     began = time.monotonic()
     split = read_split(recipe.split).first(arguments.subjects)
+    if arguments.phantoms_only:
+        renew_phantoms(recipe, arguments.output / recipe.id, arguments.data, split)
+        return 0
     training, validation = (
         [s for subject in part for s in recipe.samples(subject, arguments.data, arguments.seed)]
         for part in (split.train, split.validation)
@@ -123,8 +133,24 @@ def run(recipe: Recipe, argv: Sequence[str] | None = None) -> int:
         },
     )
     metrics = _measure(Model(manifest, network), arguments.data, recipe, split)
-    save_model(arguments.output / recipe.id, replace(manifest, metrics=metrics), network)
+    manifest = replace(manifest, metrics=metrics)
+    phantoms = phantoms_of(recipe, arguments.data, split)
+    save_model(arguments.output / recipe.id, manifest, network, phantoms)
     return 0
+
+
+def phantoms_of(recipe: Recipe, data: Path, split: Split) -> tuple[SliceSample, ...]:
+    """Return what the model keeps to repeat in a retraining, made of its training subjects."""
+    samples = [sample for name in split.train for sample in recipe.samples(name, data, 0)]
+    return phantom_slices(samples, recipe.phantoms, recipe.phantom_side)
+
+
+def renew_phantoms(recipe: Recipe, folder: Path, data: Path, split: Split) -> None:
+    """Make the phantoms of a model again; its weights stay as they are."""
+    manifest = load_model(folder).manifest
+    kept = save_samples(folder / SAMPLES_NAME, phantoms_of(recipe, data, split))
+    renewed = dump_manifest(manifest.with_files(manifest.weights, kept))
+    (folder / MANIFEST_NAME).write_bytes(renewed)
 
 
 def learned_extent(recipe: Recipe, data: Path, subjects: Sequence[str]) -> dict[str, object]:
@@ -141,6 +167,9 @@ def _options(recipe: Recipe, argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=recipe.config.epochs)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument(
+        "--phantoms-only", action="store_true", help="train nothing; renew what the model repeats"
+    )
     parser.add_argument("--subjects", type=int, help="use only so many of each part, for a trial")
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

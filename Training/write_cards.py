@@ -23,7 +23,7 @@ from split import Split, read_split
 from funet.evaluation.tables import Cell, Table
 from funet.files import atomic_file
 from funet.models.fitting import extent_of
-from funet.models.layout import MANIFEST_NAME, WEIGHTS_NAME
+from funet.models.layout import MANIFEST_NAME, SAMPLES_NAME, WEIGHTS_NAME
 from funet.models.manifest import Manifest, read_manifest
 from funet.networks import UNet
 
@@ -186,6 +186,7 @@ def _network(manifest: Manifest) -> str:
             ("afterwards", "only the largest connected piece is kept")
             if manifest.one_piece
             else ("afterwards", "nothing"),
+            (f"slices to repeat, {SAMPLES_NAME}", f"{manifest.samples_bytes / 2**20:.1f} MiB"),
         ]
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,7 +15,6 @@ from funet.models.model import Model
 from funet.networks import UNet, build_network
 from funet.training.augmentation import Augmentation
 from funet.training.finetuning import FineTuneConfig, FineTuningFinished, fine_tune
-from funet.training.interpolation import step_back
 from funet.training.loop import train
 from funet.training.presets import TrainingConfig, training_preset
 
@@ -42,30 +41,40 @@ class Lesson:
 Learner = Callable[[Lesson], UNet]
 
 
-def ours(lesson: Lesson, **options: Any) -> UNet:
-    """Learn as the product does, but keep the result whatever held-out slices say of it."""
-    config = FineTuneConfig(
-        seed=lesson.seed, device="cpu", least_for_held_out=NEVER_HELD_OUT, **options
-    )
-    events = fine_tune(lesson.base, lesson.corrections, replay=lesson.replay, config=config)
-    *_, finished = events
-    assert isinstance(finished, FineTuningFinished)
-    return finished.network
+@dataclass(frozen=True)
+class ChangedConfig(FineTuneConfig):
+    """The product's settings, with some of the training loop changed."""
+
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    def training(self, loss: LossConfig) -> TrainingConfig:
+        """Return the settings of the training loop."""
+        return replace(super().training(loss), **self.changes)
+
+
+def ours(lesson: Lesson, *, changes: Mapping[str, Any] | None = None, **options: Any) -> UNet:
+    """Learn as the product does, but keep the result whatever held-out slices say of it.
+
+    Args:
+        lesson: what to learn.
+        changes: settings of the training loop that differ.
+        options: settings of the retraining that differ.
+    """
+    options.setdefault("least_for_held_out", NEVER_HELD_OUT)
+    return _learned(lesson, ChangedConfig(device="cpu", changes=changes or {}, **options)).network
 
 
 def kept_if_better(lesson: Lesson) -> UNet:
     """Learn as the product does; where the held-out slices refuse the result, the base stays."""
-    config = FineTuneConfig(seed=lesson.seed, device="cpu")
-    *_, finished = fine_tune(lesson.base, lesson.corrections, replay=lesson.replay, config=config)
-    assert isinstance(finished, FineTuningFinished)
+    finished = _learned(lesson, FineTuneConfig(device="cpu"))
     return finished.network if finished.kept else lesson.base.network
 
 
-def with_changes(lesson: Lesson, **changes: Any) -> UNet:
-    """Ours without replay, with other settings of the training loop."""
-    config = FineTuneConfig(seed=lesson.seed, device="cpu")
-    settings = replace(config.training(lesson.base.manifest.loss), **changes)
-    return _as_ours(copy.deepcopy(lesson.base.network), lesson, settings)
+def _learned(lesson: Lesson, config: FineTuneConfig) -> FineTuningFinished:
+    config = replace(config, seed=lesson.seed)
+    *_, finished = fine_tune(lesson.base, lesson.corrections, replay=lesson.replay, config=config)
+    assert isinstance(finished, FineTuningFinished)
+    return finished
 
 
 def full_fine_tuning(lesson: Lesson) -> UNet:
@@ -98,27 +107,23 @@ def from_scratch(lesson: Lesson) -> UNet:
 
 
 def head_only(lesson: Lesson) -> UNet:
-    """Ours without replay, with all but the last layer held."""
+    """Ours, with all but the last layer held."""
     network = copy.deepcopy(lesson.base.network)
     network.requires_grad_(requires_grad=False)
     network.head.requires_grad_(requires_grad=True)
-    config = FineTuneConfig(seed=lesson.seed, device="cpu")
-    return _as_ours(network, lesson, config.training(lesson.base.manifest.loss))
+    return _ours_from(network, lesson)
 
 
 def decoder_only(lesson: Lesson) -> UNet:
-    """Ours without replay, with the contracting path held."""
+    """Ours, with the contracting path held."""
     network = copy.deepcopy(lesson.base.network)
     network.encoder.requires_grad_(requires_grad=False)
-    config = FineTuneConfig(seed=lesson.seed, device="cpu")
-    return _as_ours(network, lesson, config.training(lesson.base.manifest.loss))
+    return _ours_from(network, lesson)
 
 
-def _as_ours(network: UNet, lesson: Lesson, settings: TrainingConfig) -> UNet:
-    network = _trained(network, lesson.corrections, settings)
-    dice_to_keep = FineTuneConfig().dice_to_keep
-    step_back(lesson.base.network, network, lesson.corrections, dice_to_keep, "cpu")
-    return network
+def _ours_from(network: UNet, lesson: Lesson) -> UNet:
+    learned = ours(replace(lesson, base=Model(lesson.base.manifest, network)))
+    return learned.requires_grad_(requires_grad=True)
 
 
 def _trained(network: UNet, samples: Sequence[SliceSample], settings: TrainingConfig) -> UNet:
@@ -140,20 +145,22 @@ OTHERS: Mapping[str, Learner] = {
 
 ABLATION: Mapping[str, Learner] = {
     "as it is": ours,
-    "no step back": lambda lesson: ours(lesson, dice_to_keep=1.0),
-    "plain cross-entropy": lambda lesson: with_changes(
-        lesson, loss=LossConfig("cross_entropy", dice_weight=1.0)
+    "no replay": lambda lesson: ours(replace(lesson, replay=())),
+    "no step back": lambda lesson: ours(lesson, gain_to_keep=1.0),
+    "neither": lambda lesson: ours(replace(lesson, replay=()), gain_to_keep=1.0),
+    "plain cross-entropy": lambda lesson: ours(
+        lesson, changes={"loss": LossConfig("cross_entropy", dice_weight=1.0)}
     ),
-    "no Dice term": lambda lesson: with_changes(
-        lesson, loss=replace(lesson.base.manifest.loss, dice_weight=0.0)
+    "no Dice term": lambda lesson: ours(
+        lesson, changes={"loss": replace(lesson.base.manifest.loss, dice_weight=0.0)}
     ),
-    "encoder at 0.3 of the rate": lambda lesson: with_changes(lesson, encoder_rate=0.3),
-    "a quarter of the rate": lambda lesson: with_changes(lesson, learning_rate=5e-4),
-    "statistics learned": lambda lesson: with_changes(lesson, freeze_statistics=False),
-    "last weights": lambda lesson: with_changes(lesson, averaging=None),
-    "no augmentation": lambda lesson: with_changes(lesson, augmentation=None),
-    "strong augmentation": lambda lesson: with_changes(lesson, augmentation=Augmentation()),
-    "constant rate": lambda lesson: with_changes(lesson, schedule="constant"),
-    "twice the steps": lambda lesson: with_changes(lesson, epochs=12),
+    "encoder at 0.3 of the rate": lambda lesson: ours(lesson, encoder_rate=0.3),
+    "a quarter of the rate": lambda lesson: ours(lesson, learning_rate=5e-4),
+    "statistics learned": lambda lesson: ours(lesson, changes={"freeze_statistics": False}),
+    "last weights": lambda lesson: ours(lesson, averaging=None),
+    "no augmentation": lambda lesson: ours(lesson, augmentation=None),
+    "strong augmentation": lambda lesson: ours(lesson, augmentation=Augmentation()),
+    "constant rate": lambda lesson: ours(lesson, changes={"schedule": "constant"}),
+    "twice the steps": lambda lesson: ours(lesson, steps=120),
     "kept only if better": kept_if_better,
 }

@@ -130,6 +130,8 @@ def demo(sources: Sources) -> Blocks:
     blocks = [text.DEMO, *(table.read_text(encoding="utf-8") for table in tables)]
     if (sources.page_folder / _DEMO_PICTURE).is_file():
         blocks += [f"![{_plain(text.DEMO_FIGURE)}]({_DEMO_PICTURE})", text.DEMO_FIGURE]
+    if (folder / "made_by.json").is_file():
+        blocks.append(provenance(_read(folder / "made_by.json")))
     return [*blocks, *_remarks(folder), _files(folder.glob("*"), sources.results)]
 
 

@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 import torch
 from corrections_report import groups_of, table_of, write_report
-from learners import Lesson, ours, with_changes
+from learners import ABLATION, Lesson, decoder_only, head_only, ours
 from simulated_changes import CHANGES, changed
 from simulated_reader import read_subject
 
 from funet.annotations.samples import samples_from_volume
+from funet.models.model import load_samples_of
 from funet.models.store import ModelStore
+from funet.networks import UNet
 from funet.training.presets import training_preset
 
 MODEL = "hippocampus-t1"
@@ -50,16 +52,42 @@ def test_corrected_slices_teach_a_new_contrast_and_a_second_run_repeats_nothing(
     assert simulate(shared_data, tmp_path, "--arms", "ours, worklist, kept") == record
 
 
-def test_ours_without_replay_is_the_same_as_the_loop_with_its_settings(shared_data: Path) -> None:
+@pytest.fixture(scope="module")
+def lesson(shared_data: Path) -> Lesson:
+    """One corrected slice."""
     base = ModelStore().load(MODEL)
     subject = read_subject(shared_data / "hippocampus", "hippocampus_001", "scanner")
     samples = samples_from_volume(
         subject.volume, subject.reference, base.manifest.preprocessing, annotated=[15]
     )
-    lesson = Lesson(base, samples, (), 0)
-    first, second = ours(lesson), with_changes(lesson)
-    for name, tensor in first.state_dict().items():
-        assert torch.equal(tensor, second.state_dict()[name]), name
+    return Lesson(base, samples, load_samples_of(base), 0)
+
+
+def changed_parts(lesson: Lesson, network: UNet) -> set[str]:
+    """Names of the parts of the network that have learned something."""
+    learned = dict(network.named_parameters())
+    return {
+        name.partition(".")[0]
+        for name, tensor in lesson.base.network.named_parameters()
+        if not torch.equal(tensor, learned[name])
+    }
+
+
+def test_only_what_is_not_held_learns(lesson: Lesson) -> None:
+    assert "encoder" in changed_parts(lesson, ours(lesson, steps=2))
+    assert changed_parts(lesson, head_only(lesson)) == {"head"}
+    assert "encoder" not in changed_parts(lesson, decoder_only(lesson))
+
+
+def test_every_part_of_the_ablation_makes_a_difference(lesson: Lesson) -> None:
+    weights = [way(lesson).head.weight for way in ABLATION.values()]
+    whole, *others = weights
+    same = [
+        name
+        for name, weight in zip(list(ABLATION)[1:], others, strict=True)
+        if torch.equal(whole, weight)
+    ]
+    assert same == ["kept only if better"]  # there are too few slices to hold one out
 
 
 @pytest.mark.parametrize("change", sorted(CHANGES))

@@ -74,7 +74,8 @@ def test_the_base_is_left_as_it_was(base):
 
 
 def test_the_dice_of_held_out_slices_is_told_after_every_epoch(base):
-    events = list(fine_tune(base, inverted(disc_slices(8, "corrected")), config=QUICK))
+    config = replace(QUICK, gain_to_keep=1.0)  # going back would come after the last epoch
+    events = list(fine_tune(base, inverted(disc_slices(8, "corrected")), config=config))
     told = [e.validation_dice for e in events if isinstance(e, EpochFinished)]
     assert len(told) == QUICK.steps // 10
     assert told[-1] == pytest.approx(events[-1].dice_after, abs=0.05)  # bfloat16 against float32
@@ -164,10 +165,13 @@ def test_a_cancel_ends_the_retraining(base):
         list(events)
 
 
-def test_only_a_model_without_replay_goes_back_towards_its_base(base: Model) -> None:
+FORGIVING = replace(QUICK, dice_to_keep=0.0, gain_to_keep=0.0)
+
+
+@pytest.mark.parametrize("replay", [(), disc_slices(3, "base")], ids=["alone", "with replay"])
+def test_the_weights_go_back_as_far_as_the_gain_allows(base: Model, replay) -> None:
     corrections = inverted(disc_slices(3, "new"))
-    config = replace(QUICK, dice_to_keep=0.0)
-    alone = finish(base, corrections, config=config)
-    assert alone.distance == 0.3
-    repeated = finish(base, corrections, replay=disc_slices(3, "base"), config=config)
-    assert repeated.distance == 1.0
+    back = finish(base, corrections, replay=replay, config=FORGIVING)
+    assert back.distance == 0.3
+    stay = finish(base, corrections, replay=replay, config=replace(QUICK, gain_to_keep=1.0))
+    assert stay.distance == 1.0

@@ -31,6 +31,11 @@ def taught() -> UNet:
     return taught
 
 
+def go_back(base: UNet, learned: UNet, dice: float = 0.85, gain: float = 0.5) -> float:
+    """Let the second network go back towards the first."""
+    return step_back(base, learned, SLICES, dice_to_keep=dice, gain_to_keep=gain, device="cpu")
+
+
 def lerped(first: UNet, second: UNet, share: float) -> dict[str, torch.Tensor]:
     other = second.state_dict()
     return {
@@ -45,21 +50,21 @@ def test_where_the_base_knows_it_all_the_shortest_way_is_taken(taught: UNet) -> 
     with torch.no_grad():
         further.head.bias += torch.tensor([0.001, -0.001, 0.0])
     expected = lerped(taught, further, 0.3)
-    assert step_back(taught, further, SLICES, 0.85, "cpu") == 0.3
+    assert go_back(taught, further) == 0.3
     for name, tensor in expected.items():
         torch.testing.assert_close(further.state_dict()[name], tensor)
 
 
 def test_where_the_base_knows_nothing_the_network_stays_as_it_is(taught: UNet) -> None:
     learned = copy.deepcopy(taught)
-    assert step_back(network(1), learned, SLICES, 0.99, "cpu") == 1.0
+    assert go_back(network(1), learned, dice=0.99) == 1.0
     for name, tensor in taught.state_dict().items():
         assert torch.equal(learned.state_dict()[name], tensor), name
 
 
 def test_the_base_is_left_alone_and_1_never_goes_back(taught: UNet) -> None:
     base, learned = copy.deepcopy(taught), copy.deepcopy(taught)
-    assert step_back(base, learned, SLICES, 1.0, "cpu") == 1.0
-    assert step_back(base, learned, SLICES, 0.5, "cpu") == 0.3
+    assert go_back(base, learned, gain=1.0) == 1.0
+    assert go_back(base, learned) == 0.3
     for name, tensor in taught.state_dict().items():
         assert torch.equal(base.state_dict()[name], tensor), name

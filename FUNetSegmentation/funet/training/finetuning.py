@@ -49,8 +49,8 @@ class FineTuneConfig:
         held_out_share: share of the corrected slices that only judge the new version.
         least_for_held_out: corrected slices below which none is held out.
         averaging: decay of the averaged weights.
-        dice_to_keep: share of the Dice on the slices learned that must remain when the weights
-            go back towards the base model's, where there is nothing to replay, see
+        dice_to_keep, gain_to_keep: shares of the Dice on the slices learned, and of what it rose
+            by, that must remain when the weights go back towards the base model's, see
             :func:`~funet.training.interpolation.step_back`.
         augmentation: random changes of the batches, or ``None``.
         crop: longest side of a patch in pixels, or ``None``.
@@ -67,6 +67,7 @@ class FineTuneConfig:
     least_for_held_out: int = 4
     averaging: float | None = 0.9
     dice_to_keep: float = 0.85
+    gain_to_keep: float = 0.5
     augmentation: Augmentation | None = field(default_factory=lambda: _SLIGHT_CHANGES)
     crop: int | None = 160
     max_seconds: float | None = None
@@ -176,12 +177,13 @@ def fine_tune(
     )
     if cancel is not None:
         cancel.raise_if_cancelled()
-    # Slices that are repeated hold the model together; weights between the two would only give
-    # away what it learned.
-    distance = (
-        1.0
-        if replay
-        else step_back(base.network, network, learn, config.dice_to_keep, config.device)
+    distance = step_back(
+        base.network,
+        network,
+        learn,
+        dice_to_keep=config.dice_to_keep,
+        gain_to_keep=config.gain_to_keep,
+        device=config.device,
     )
     yield _judge(current or base, network, len(learn), held_out, distance, config)
 

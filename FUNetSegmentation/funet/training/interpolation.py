@@ -20,14 +20,20 @@ _SHARES = (0.3, 0.5, 0.7)
 
 @torch.no_grad()
 def step_back(
-    base: UNet, network: UNet, learned: Sequence[SliceSample], dice_to_keep: float, device: str
+    base: UNet,
+    network: UNet,
+    learned: Sequence[SliceSample],
+    *,
+    dice_to_keep: float,
+    gain_to_keep: float,
+    device: str,
 ) -> float:
     """Move a retrained network towards its base as far as the slices that it learned allow.
 
     A few slices teach more than they should: weights between the two networks keep most of what
     was learned, and lose less of what the base knew of other slices. The way to go is the
-    shortest of 0.3, 0.5 and 0.7 that keeps the wanted share of the Dice on the slices learned;
-    where none does, the network stays as it is.
+    shortest of 0.3, 0.5 and 0.7 that keeps, on the slices learned, the wanted share of Dice and
+    that of what it rose by; where none does, the network stays as it is.
 
     Source: Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022 (weights between
     the two); the choice by the slices learned is ours.
@@ -36,14 +42,16 @@ def step_back(
         base: the network before the retraining.
         network: the network after it, of the same kind; changed in place, on the CPU.
         learned: slices that it learned from, at least one.
-        dice_to_keep: share of the mean Dice that the network reaches on the slices learned, from 0
-            to 1; 1 never goes back.
+        dice_to_keep: share of the mean Dice on the slices learned, from 0 to 1; it decides where
+            the base knew little of them.
+        gain_to_keep: share of what that Dice rose by, from 0 to 1; it decides where the base
+            knew much. 1 never goes back.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
     Returns:
         The share of the way that the weights lie from the base, in (0, 1].
     """
-    if dice_to_keep >= 1:
+    if gain_to_keep >= 1:
         return 1.0
     place, _ = choose_device(device)
     between = copy.deepcopy(network).to(place)
@@ -61,7 +69,8 @@ def step_back(
         )
         return score_slices(between, learned, loss=loss, runtime=Runtime(place)).mean_dice
 
-    needed = dice_to_keep * dice_at(1.0)
+    known, learnt = dice_at(0.0), dice_at(1.0)
+    needed = max(dice_to_keep * learnt, known + gain_to_keep * (learnt - known))
     for share in _SHARES:
         if dice_at(share) >= needed:
             network.load_state_dict(between.state_dict())

@@ -1,0 +1,67 @@
+"""Volumes and models that the measurements of speed share."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+TESTING = Path(__file__).resolve().parents[1]
+if str(TESTING) not in sys.path:  # where a test runs this, pytest has added it
+    sys.path[:0] = [str(TESTING), str(TESTING.parent / "FUNetSegmentation")]
+
+from phantoms import axial_grid  # noqa: E402
+from slices import disc_slices  # noqa: E402
+
+from funet.images.volumes import Volume  # noqa: E402
+from funet.models.model import Model  # noqa: E402
+from funet.models.store import ModelStore  # noqa: E402
+from funet.networks import build_network  # noqa: E402
+from funet.runtime import Precision, training_runtime  # noqa: E402
+
+# Axial slices; its structures lie in one piece.
+ONE_PIECE = "midbrain-t1"
+_DIFFERENT = 24
+
+
+def disc_volume(
+    count: int, rows: int, columns: int, spacing: tuple[float, float, float] = (0.9, 0.9, 1.0)
+) -> tuple[Volume, NDArray[np.uint8]]:
+    """Axial slices of 8-bit greys that each show a disc and its core, and their labels.
+
+    Discs of more than a few slices repeat. The spacing is that of the model, so that nothing is
+    resampled unless another one is asked for.
+    """
+    drawn = disc_slices(min(count, _DIFFERENT), sides=(rows, columns))
+    order = np.arange(count) % len(drawn)
+    greys = np.stack([sample.image for sample in drawn])
+    greys = ((greys + 2) * 32).clip(0, 255).astype(np.uint8)
+    labels = np.stack([sample.labels for sample in drawn])
+    grid = axial_grid((count, rows, columns), spacing)
+    return Volume(greys[order].astype(np.float32), grid, "phantom"), labels[order]
+
+
+
+
+def shipped_model(name: str = ONE_PIECE) -> Model:
+    """A model that ships."""
+    return ModelStore().load(name)
+
+
+def untrained_model(classes: int, seed: int = 0) -> Model:
+    """A network of the usual size with random weights, described as the shipped one."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build_network("funet", in_channels=1, num_classes=classes)
+    manifest = replace(shipped_model().manifest, network=network.config, one_piece=False)
+    return Model(manifest, network.eval())
+
+
+def half_precision() -> Precision:
+    """The precision that the hardware is fast at; inputs that no model knows may not choose."""
+    name = training_runtime(torch.device("cpu"), "auto").precision
+    return "bfloat16" if name == "bfloat16" else "float32"
