@@ -7,8 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 QT_READY := $(VENV)/.qt-ready
+BENCH_READY := $(VENV)/.bench-ready
 
-.PHONY: demo test lint figures results screenshots clean
+.PHONY: demo test lint bench faults fuzz soak figures results screenshots clean
 
 demo: $(READY)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python Demo/demo.py --output build/demo
@@ -21,6 +22,16 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+faults: $(QT_READY)
+	-$(BIN)/python -m pytest Testing/faults --faults-report build/faults.json
+	$(BIN)/python Testing/faults/write_table.py build/faults.json
+
+fuzz: $(READY)
+	PYTHONPATH=Testing/engine $(BIN)/python Testing/faults/fuzz.py --inputs 110000 --seed 0
+
+soak: $(READY)
+	PYTHONPATH=Testing:Testing/engine:Testing/mrml OMP_WAIT_POLICY=PASSIVE $(BIN)/python Testing/faults/soak.py --jobs 200 --seed 0
+
 screenshots: $(QT_READY)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python Testing/panel/take_screenshots.py
 
@@ -29,6 +40,9 @@ figures: $(READY)
 
 results: $(READY)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python Testing/benchmarks/make_results.py
+
+bench: $(BENCH_READY)
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python Testing/benchmarks/speed.py
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=...")'
@@ -39,6 +53,10 @@ $(READY): pyproject.toml
 $(QT_READY): $(READY) Testing/panel/install_system_libraries.sh
 	sh Testing/panel/install_system_libraries.sh $(BIN)/python
 	touch $(QT_READY)
+
+$(BENCH_READY): $(READY) Testing/benchmarks/requirements-bench.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement Testing/benchmarks/requirements-bench.txt
+	touch $(BENCH_READY)
 
 clean:
 	rm -rf $(VENV) build

@@ -105,7 +105,9 @@ class UNet(nn.Module):
         normalised = config.normalisation == "batch"
         self.dropout = nn.Dropout(config.dropout) if normalised else nn.Identity()
         self.head = _CONVOLUTIONS[dims](config.features, config.num_classes, 1)
-        self.apply(_initialise)
+        # Without memory there is nothing to fill, and trying would load PyTorch's compiler.
+        if not self.head.weight.is_meta:
+            self.apply(_initialise)
 
     def forward(self, images: Tensor) -> Tensor:
         """Class scores of every pixel.

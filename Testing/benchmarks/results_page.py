@@ -149,6 +149,8 @@ SECTIONS: Mapping[str, Callable[[Sources], Blocks]] = {
     ),
     "The worklist": reports("worklist_*.json"),
     "Looking at the midbrain model": reports("midbrain_pictures.json"),
+    "Speed": reports("speed.json"),
+    "Faults, bad input, hostile files": reports("faults.json", "fuzzing.json", "soak.json"),
     "Demo": demo,
 }
 

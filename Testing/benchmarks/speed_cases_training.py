@@ -112,5 +112,3 @@ def new_network() -> UNet:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return build_network("funet", in_channels=1, num_classes=3)
-
-

@@ -23,18 +23,24 @@ _STATUS = Path("/proc/self/status")
 _RESET_PEAK = Path("/proc/self/clear_refs")
 
 
-def segment_memory(count: int, rows: int, columns: int, spacing: list[float]) -> dict[str, float]:
-    """Peak memory in MB of the background process that segments a volume."""
+def segment_memory(counts: list[int], side: int, spacing: list[float]) -> dict[str, list[float]]:
+    """Peak memory in MB of the background process that segments a volume.
+
+    Args:
+        counts: slices of each volume, rising, because only the largest peak so far is known.
+        side: rows and columns of a slice; of a tenth of that in the first volume, whose peak is
+            what the process takes by itself.
+        spacing: of the voxels in mm.
+    """
     from speed_scene import bench
 
-    with bench(count, rows, columns, (spacing[0], spacing[1], spacing[2])) as one:
-        one.segment()
-    return {"peak": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _UNIT / _MEGABYTE}
-
-
-def idle_memory() -> dict[str, float]:
-    """Peak memory in MB of the background process that segments next to nothing."""
-    return segment_memory(2, 16, 16, [0.9, 0.9, 1.0])
+    peaks = []
+    for count, rows in [(2, max(16, side // 10)), *((count, side) for count in counts)]:
+        with bench(count, rows, rows, (spacing[0], spacing[1], spacing[2])) as one:
+            one.segment()
+        used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        peaks.append(used * _UNIT / _MEGABYTE)
+    return {"peaks": peaks}
 
 
 def loss_memory(loss: str, shape: list[int]) -> dict[str, float]:
@@ -115,7 +121,7 @@ def _status(name: str) -> float:
 
 
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {
-    task.__name__: task for task in (segment_memory, idle_memory, loss_memory, fine_tune_fresh)
+    task.__name__: task for task in (segment_memory, loss_memory, fine_tune_fresh)
 }
 
 if __name__ == "__main__":

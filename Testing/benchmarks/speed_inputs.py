@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from slices import disc_slices
 
-TESTING = Path(__file__).resolve().parents[1]
-if str(TESTING) not in sys.path:  # where a test runs this, pytest has added it
-    sys.path[:0] = [str(TESTING), str(TESTING.parent / "FUNetSegmentation")]
+from funet.images.segmentations import Segment
+from funet.images.volumes import Volume
+from funet.models.model import Model
+from funet.models.store import ModelStore
+from funet.networks import build_network
+from funet.runtime import Precision, training_runtime
 
-from phantoms import axial_grid  # noqa: E402
-from slices import disc_slices  # noqa: E402
-
-from funet.images.volumes import Volume  # noqa: E402
-from funet.models.model import Model  # noqa: E402
-from funet.models.store import ModelStore  # noqa: E402
-from funet.networks import build_network  # noqa: E402
-from funet.runtime import Precision, training_runtime  # noqa: E402
+from phantoms import axial_grid
 
 # Axial slices; its structures lie in one piece.
 ONE_PIECE = "midbrain-t1"
@@ -45,8 +40,6 @@ def disc_volume(
     return Volume(greys[order].astype(np.float32), grid, "phantom"), labels[order]
 
 
-
-
 def shipped_model(name: str = ONE_PIECE) -> Model:
     """A model that ships."""
     return ModelStore().load(name)
@@ -57,7 +50,12 @@ def untrained_model(classes: int, seed: int = 0) -> Model:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build_network("funet", in_channels=1, num_classes=classes)
-    manifest = replace(shipped_model().manifest, network=network.config, one_piece=False)
+    manifest = replace(
+        shipped_model().manifest,
+        segments=tuple(Segment(n, f"Structure {n}", (n, 0, 0)) for n in range(1, classes)),
+        network=network.config,
+        one_piece=False,
+    )
     return Model(manifest, network.eval())
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import slicer
 import torch
 from numpy.typing import NDArray
+from scene_nodes import new_scene, volume_of
 from speed_inputs import ONE_PIECE, disc_volume
 
 from funet.worker.transport import SubprocessTransport
@@ -23,8 +24,6 @@ from FUNetSegmentationLib.scene.history import ReviewHistory
 from FUNetSegmentationLib.scene.labels import read_labels
 from FUNetSegmentationLib.scene.writing import write_prediction
 from FUNetSegmentationLib.workflow.logic import SegmentationLogic
-
-from scene_nodes import new_scene, volume_of
 
 
 @dataclass

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
+import pytest
 import torch
 from slices import disc_slice, disc_slices
 
 from funet.annotations.samples import SliceSample
 from funet.images.segmentations import IGNORE_LABEL
-from funet.training.batches import BatchSource, common_sides, patch
+from funet.training.batches import BatchesAhead, BatchSource, common_sides, patch
 
 
 def source(samples, **options):
@@ -65,3 +68,33 @@ def test_crops_mostly_show_a_structure_and_small_ones_as_often_as_large_ones():
     large, small = (np.mean([(crop == value).any() for crop in crops]) for value in (1, 2))
     assert large > 0.3
     assert 0.25 < small < 0.45
+
+
+def test_the_next_batch_is_made_while_the_one_before_is_learned():
+    made: list[int] = []
+    begun = threading.Event()
+
+    def make(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        made.append(step)
+        if step == 5:
+            begun.set()
+        return torch.tensor(step), torch.tensor(-step)
+
+    ahead = BatchesAhead(make)
+    assert ahead.batch(4) == (4, -4)
+    assert begun.wait(10)
+    assert ahead.batch(5) == (5, -5)
+    assert ahead.batch(9) == (9, -9)  # as after a resumption
+    ahead.close()
+    assert made[:2] == [4, 5]
+    assert not any(thread.name.startswith("batches") for thread in threading.enumerate())
+
+
+def test_an_error_in_the_background_is_raised_where_the_batch_is_taken():
+    def make(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        raise ValueError(f"step {step}")
+
+    ahead = BatchesAhead(make)
+    with pytest.raises(ValueError, match="step 3"):
+        ahead.batch(3)
+    ahead.close()

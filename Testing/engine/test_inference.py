@@ -198,24 +198,6 @@ def test_a_first_slice_outside_the_volume_is_refused(predictor, wanted):
         predictor.predict(phantom_volume(axial_grid()), first_slice=wanted)
 
 
-def test_the_first_slice_also_comes_when_the_gpu_is_full(model, monkeypatch):
-    predictor = Predictor(model, device="cpu", precision="float32", batch_size=8)
-    compute = predictor._probabilities
-
-    def on_a_small_gpu(images, size):
-        if len(images) > 2:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return compute(images, size)
-
-    monkeypatch.setattr(predictor, "_probabilities", on_a_small_gpu)
-    seen = []
-    prediction = predictor.predict(
-        phantom_volume(axial_grid()), first_slice=5, on_slice=lambda *one: seen.append(one)
-    )
-    assert np.array_equal(seen[0][1], prediction.label_map.array[5])
-    assert len(seen) == 1
-
-
 def test_progress_rises_to_one(predictor):
     reports = []
     predictor.predict(phantom_volume(axial_grid()), on_progress=reports.append)
@@ -240,32 +222,3 @@ def test_a_cancel_is_noticed_between_batches(model):
             phantom_volume(axial_grid()), on_progress=stop_at_the_third, cancel=cancel
         )
     assert len(seen) == 3
-
-
-def test_a_full_gpu_halves_the_batch_and_says_so(model, monkeypatch):
-    predictor = Predictor(model, device="cpu", precision="float32", batch_size=8)
-    compute = predictor._probabilities
-
-    def on_a_small_gpu(images, size):
-        if len(images) > 2:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return compute(images, size)
-
-    monkeypatch.setattr(predictor, "_probabilities", on_a_small_gpu)
-    prediction = predictor.predict(phantom_volume(axial_grid()))
-    assert "going on with 2 slices at a time" in prediction.notes[-1]
-    expected = Predictor(model, device="cpu", precision="float32").predict(
-        phantom_volume(axial_grid())
-    )
-    assert np.array_equal(prediction.label_map.array, expected.label_map.array)
-
-
-def test_any_other_error_passes_through(model, monkeypatch):
-    predictor = Predictor(model, device="cpu", precision="float32")
-
-    def broken(images, size):
-        raise RuntimeError("shapes do not fit")
-
-    monkeypatch.setattr(predictor, "_probabilities", broken)
-    with pytest.raises(RuntimeError, match="shapes do not fit"):
-        predictor.predict(phantom_volume(axial_grid()))

@@ -103,3 +103,15 @@ except ModelError as error:
 """
     assert "package filelock" in run_child(code, ALL, store.user_folder, store.shipped_folder)
     assert store.active("tiny").id == "tiny.v2"
+
+
+def test_a_model_is_loaded_without_pytorchs_compiler() -> None:
+    code = """
+import sys
+from funet.models.store import ModelStore
+from funet.prediction.inference import Predictor
+
+Predictor(ModelStore().load("midbrain-t1"), device="cpu")
+print("torch._dynamo" in sys.modules)
+"""
+    assert run_child(code).split() == ["False"]

@@ -26,6 +26,7 @@ MAX_SIDE = 4096
 # Intensities are judged by at most this many voxels: exact for small volumes, and for large ones
 # within a thousandth of a deviation.
 _SAMPLE_SIZE = 2**20
+_SLICES_AT_ONCE = 16
 _PERCENTILES = (0.5, 99.5)
 _BACKGROUND_SHARE = 0.01
 _LARGEST_INTENSITY = 1e38
@@ -63,10 +64,13 @@ def prepare_volume(volume: Volume, preprocessing: Preprocessing) -> PreparedVolu
     finite = np.isfinite(stack)
     replaced = stack.size - int(np.count_nonzero(finite))
     if replaced == stack.size:
-        raise InputError(f"{volume.name} has no voxel with a finite value; use another image.")
+        raise InputError(
+            f"The volume {volume.name} has no voxel with a finite value; use another image."
+        )
     sample = _finite_sample(stack, finite)
     if replaced:
         stack[~finite] = stack.min(where=finite, initial=np.inf)
+    del finite  # its memory is needed below
     if preprocessing.intensity == "slice":
         _scale_slices(stack)
     else:
@@ -173,7 +177,14 @@ def _resampled_size(order: SliceOrder, preprocessing: Preprocessing) -> tuple[in
 
 
 def _resized(stack: Tensor, size: tuple[int, int]) -> Tensor:
-    return resample_slices(stack[:, None], size)[:, 0]
+    if stack.shape[1:] == size:
+        return stack
+    resized = stack.new_empty((len(stack), *size))
+    # A few slices at a time: what lies between the two sizes takes memory, too.
+    for first in range(0, len(stack), _SLICES_AT_ONCE):
+        part = slice(first, first + _SLICES_AT_ONCE)
+        resized[part] = resample_slices(stack[part, None], size)[:, 0]
+    return resized
 
 
 def _finite_sample(stack: NDArray[np.float32], finite: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -19,14 +19,24 @@ from ..images.volumes import LabelMap, Volume
 from ..models.model import Model
 from ..networks import UNet, fold_batch_norm
 from ..progress import CancelToken, ProgressCallback, ProgressReporter
-from ..runtime import Precision, Runtime, choose_device, inference_runtime, is_out_of_memory, place
+from ..runtime import (
+    NO_ROOM_ON_GPU,
+    Precision,
+    Runtime,
+    choose_device,
+    inference_runtime,
+    is_out_of_memory,
+    place_where_it_fits,
+)
 from .doubt import expected_errors
+from .search import SliceSearch, search_step
 
 SliceCallback = Callable[[int, NDArray[np.uint8]], None]
 """Receives a slice's index along the volume's own slice axis, and its labels as they lie there."""
 
-# Pixels computed together: about what keeps two cores busy, and what a small GPU holds.
-_PIXELS_PER_BATCH = {"cpu": 4 * 256 * 256, "cuda": 32 * 256 * 256}
+# Pixels computed together: on a CPU as few as keep its cores busy, because more no longer fit into
+# its caches; on a GPU what a small one holds.
+_PIXELS_PER_BATCH = {"cpu": 2 * 256 * 256, "cuda": 32 * 256 * 256}
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,8 @@ class Prediction:
     Attributes:
         label_map: labels on the volume's own grid, with the model's segments.
         doubt: expected number of wrong pixels of each slice, by index along the volume's own
-            slice axis, float64 (slices,).
+            slice axis, float64 (slices,); where a slice was not predicted, in between those of
+            its neighbours.
         slice_axis: axis of the (K, J, I) arrays along which the slices lie.
         probabilities: float16 (classes, K, J, I) if they were asked for.
         notes: what the user should be told, as plain sentences.
@@ -74,9 +85,10 @@ class Predictor:
         self.manifest = model.manifest
         self._precision = precision
         self._batch_size = batch_size
-        self._device, self._notes = choose_device(device)
-        network = copy.deepcopy(model.network).eval()
-        self._network: UNet = place(fold_batch_norm(network), self._device)
+        chosen, notes = choose_device(device)
+        network: UNet = fold_batch_norm(copy.deepcopy(model.network).eval())
+        self._network, self._device, more_notes = place_where_it_fits(network, chosen)
+        self._notes = (*notes, *more_notes)
         self._runtime = Runtime(self._device)
 
     def predict(
@@ -84,6 +96,7 @@ class Predictor:
         volume: Volume,
         *,
         probabilities: bool = False,
+        every_slice: bool = False,
         first_slice: int | None = None,
         on_slice: SliceCallback | None = None,
         on_progress: ProgressCallback | None = None,
@@ -91,9 +104,13 @@ class Predictor:
     ) -> Prediction:
         """Segment a volume.
 
+        A model whose structures lie in one piece predicts only the slices that can matter, see
+        :class:`~funet.prediction.search.SliceSearch`; of all others, every slice is predicted.
+
         Args:
             volume: any orientation and spacing.
-            probabilities: whether to return the probabilities of all classes, too.
+            probabilities: whether to return the probabilities of all classes of every slice, too.
+            every_slice: whether to predict every slice whatever the model.
             first_slice: index along the volume's own slice axis of the slice to segment before
                 all others, for instance the one that the user sees.
             on_slice: called with the labels of ``first_slice`` as soon as they are there; they
@@ -108,17 +125,13 @@ class Predictor:
         """
         reporter = ProgressReporter(on_progress, cancel)
         reporter.report(0, 1, f"Preparing {volume.name}")
-        prepared = prepare_volume(volume, self.manifest.preprocessing)
+        prepared, notes = self._prepared(volume)
         order = prepared.order
         if first_slice is not None:
             order.require_slices([first_slice], volume.name)
-        notes = list(self._notes)
-        if prepared.replaced_voxels:
-            notes.append(
-                f"{prepared.replaced_voxels} voxels of {volume.name} were not numbers and were "
-                "treated as background."
-            )
         first = None if first_slice is None else order.stack_index(first_slice)
+        every_slice = every_slice or probabilities or not self.manifest.one_piece
+        step = 1 if every_slice else search_step(order.spacing[0])
 
         def announce(stack: NDArray[np.uint8]) -> None:
             if on_slice is not None and first_slice is not None:
@@ -126,23 +139,33 @@ class Predictor:
                 on_slice(first_slice, slices[first_slice].copy())
 
         stack, doubt, soft = self._predict_stack(
-            prepared, probabilities, first, announce, reporter, notes
+            prepared, step, probabilities, first, announce, reporter, notes
         )
         labels = restore_stack(stack, prepared)
         if self.manifest.one_piece:
             labels = largest_piece(labels)
-        by_volume_index = [order.stack_index(index) for index in range(len(doubt))]
         return Prediction(
             label_map=LabelMap(labels, volume.geometry, self.manifest.segments),
-            doubt=doubt[by_volume_index],
+            doubt=doubt[[order.stack_index(index) for index in range(len(doubt))]],
             slice_axis=order.axis,
             probabilities=None if soft is None else np.stack([order.from_stack(c) for c in soft]),
             notes=tuple(notes),
         )
 
+    def _prepared(self, volume: Volume) -> tuple[PreparedVolume, list[str]]:
+        prepared = prepare_volume(volume, self.manifest.preprocessing)
+        notes = list(self._notes)
+        if prepared.replaced_voxels:
+            notes.append(
+                f"{prepared.replaced_voxels} voxels of {volume.name} were not numbers and were "
+                "treated as background."
+            )
+        return prepared, notes
+
     def _predict_stack(
         self,
         prepared: PreparedVolume,
+        step: int,
         probabilities: bool,
         first: int | None,
         announce: Callable[[NDArray[np.uint8]], None],
@@ -151,50 +174,59 @@ class Predictor:
     ) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float16] | None]:
         """Return labels, doubt and probabilities of all slices; ``first`` is announced alone."""
         count, size = len(prepared.slices), prepared.original_shape
+        search = SliceSearch(count, step)
         labels = np.zeros((count, *size), np.uint8)
         doubt = np.zeros(count)
         classes = self._network.config.num_classes
         soft = np.zeros((classes, count, *size), np.float16) if probabilities else None
         done = 0
-        for chosen, chances in self._computed(prepared, first, notes):
-            labels[chosen] = chances.argmax(1).to(torch.uint8).cpu().numpy()
+        for chosen, chances in self._computed(prepared, search, first, notes):
+            # The same labels as those of argmax, which takes many times as long on a CPU.
+            labels[chosen] = chances.max(1).indices.to(torch.uint8).cpu().numpy()
+            search.learn(chosen, labels[chosen].max((1, 2)) > 0)
             doubt[chosen] = expected_errors(chances).cpu().numpy()
             if soft is not None:
                 soft[:, chosen] = chances.transpose(0, 1).half().cpu().numpy()
             if first is not None and done == 0:
                 announce(labels)
             done += len(chosen)
-            reporter.report(done, count, "Segmenting")
-        return labels, doubt, soft
+            over = not len(search.next(1))
+            total = done if over else max(search.expected, done + len(chosen))
+            reporter.report(done, total, "Segmenting")
+        (known,) = search.known.nonzero()
+        return labels, np.interp(np.arange(count), known, doubt[known]), soft
 
     def _computed(
-        self, prepared: PreparedVolume, first: int | None, notes: list[str]
+        self, prepared: PreparedVolume, search: SliceSearch, first: int | None, notes: list[str]
     ) -> Iterator[tuple[NDArray[np.intp], Tensor]]:
         """Yield indices of slices and their probabilities, batch by batch, ``first`` by itself."""
         slices, size = prepared.slices, prepared.original_shape
         pixels = _PIXELS_PER_BATCH.get(self._device.type, _PIXELS_PER_BATCH["cpu"])
         batch = self._batch_size or max(1, pixels // math.prod(slices.shape[1:]))
-        self._choose_runtime(slices[len(slices) // 2])
-        waiting = np.arange(len(slices))
-        if first is not None:
-            waiting = np.r_[first, np.delete(waiting, first)]
-        alone = first is not None
-        while waiting.size:
-            count = 1 if alone else batch
-            chosen = waiting[:count]
+        self._choose_runtime(slices[len(slices) // 2], notes)
+        chosen = search.next(batch) if first is None else np.array([first])
+        while chosen.size:
             try:
                 chances = self._probabilities(torch.from_numpy(slices[chosen])[:, None], size)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
-                batch = self._use_less_memory(count, notes)
+                batch = self._use_less_memory(len(chosen), notes)
+                chosen = chosen[:batch]
                 continue
             yield chosen, chances
-            waiting, alone = waiting[count:], False
+            chosen = search.next(batch)
 
-    def _choose_runtime(self, example: NDArray[np.float32]) -> None:
-        image = torch.from_numpy(example)[None, None].to(self._device)
-        self._runtime = inference_runtime(self._network, self._device, self._precision, image)
+    def _choose_runtime(self, example: NDArray[np.float32], notes: list[str]) -> None:
+        image = torch.from_numpy(example)[None, None]
+        network, precision = self._network, self._precision
+        try:
+            on_device = image.to(self._device)
+            self._runtime = inference_runtime(network, self._device, precision, on_device)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            self._use_less_memory(1, notes)
 
     @torch.inference_mode()
     def _probabilities(self, images: Tensor, size: tuple[int, int]) -> Tensor:
@@ -210,7 +242,9 @@ class Predictor:
             return batch // 2
         if self._device.type == "cpu":
             raise InputError("The memory does not hold a single slice of this volume; crop it.")
-        notes.append("The GPU's memory does not hold a single slice; going on on the CPU.")
+        notes.append(NO_ROOM_ON_GPU)
+        self._notes = (*self._notes, NO_ROOM_ON_GPU)  # for later volumes, which stay there, too
+        torch.cuda.empty_cache()
         self._device = torch.device("cpu")
         self._network.to(self._device)
         self._runtime = Runtime(self._device)

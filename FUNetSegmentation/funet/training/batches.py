@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -66,6 +67,31 @@ class BatchSource:
         passes = {position // count for position in positions}
         orders = {n: np.random.default_rng([self._seed, 1, n]).permutation(count) for n in passes}
         return [int(orders[position // count][position % count]) for position in positions]
+
+
+class BatchesAhead:
+    """Makes the batch of the next step in the background while the one before is learned.
+
+    Args:
+        make: returns the batch of a step, and depends on nothing else.
+    """
+
+    def __init__(self, make: Callable[[int], tuple[Tensor, Tensor]]) -> None:
+        self._make = make
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
+        self._next: tuple[int, Future[tuple[Tensor, Tensor]]] | None = None
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return the batch of a step, and begin with that of the step after it."""
+        if self._next is None or self._next[0] != step:
+            self._next = step, self._thread.submit(self._make, step)
+        made = self._next[1].result()
+        self._next = step + 1, self._thread.submit(self._make, step + 1)
+        return made
+
+    def close(self) -> None:
+        """End the background thread once it has finished what it is doing."""
+        self._thread.shutdown(cancel_futures=True)
 
 
 def common_sides(samples: Sequence[SliceSample], crop: int | None) -> tuple[int, int]:
