@@ -7,6 +7,7 @@ import importlib
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -164,6 +165,20 @@ def test_training_writes_the_model_and_nothing_else(
     assert ours.manifest.preprocessing.intensity == "slice"
     assert str(tmp_path) not in ours.manifest.training["command"]
     assert len(load_samples_of(ours)) == 44
+
+
+@pytest.mark.parametrize(
+    ("words", "loss"),
+    [((), "cross_entropy"), (("--beta", 2), "feedback"), (("--loss", "feedback"), "feedback")],
+)
+def test_the_loss_in_practice_is_plain_unless_asked_for(
+    shell: Shell, study: Path, tmp_path: Path, words: Sequence[object], loss: str
+) -> None:
+    case = ["--case", image(study, 0), labels(study, 0), "2-6", "--output", tmp_path / "m"]
+    quick = ["--name", "n", "--preset", "practice", "--epochs", 1, "--validation", 0]
+    assert shell("train", *case, *quick, *words, "--device", "cpu") == 0
+    made = load_model(tmp_path / "m").manifest.loss
+    assert (made.name, made.dice_weight) == (loss, 1.0)
 
 
 def test_training_takes_its_options(shell: Shell, study: Path, tmp_path: Path) -> None:

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import textwrap
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -20,7 +14,7 @@ from funet.loss_config import LossConfig
 from funet.networks import UNet, build_network
 from funet.progress import CancelToken
 from funet.training.augmentation import Augmentation
-from funet.training.events import EpochFinished, Note, StepFinished, TrainingFinished
+from funet.training.events import EpochFinished, StepFinished, TrainingFinished
 from funet.training.loop import train
 from funet.training.presets import TrainingConfig, training_preset
 
@@ -150,47 +144,6 @@ def test_a_training_stopped_at_any_event_resumes_to_the_bit(preset, tmp_path):
             assert same(weights_of(resumed), weights_of(expected))
 
 
-KILLED = """
-    import sys
-    from pathlib import Path
-    sys.path[:0] = {path!r}
-    import torch
-    torch.set_num_threads(1)
-    from test_training import FAST, tiny_network, train
-    from slices import disc_slices
-    events = train(tiny_network(), disc_slices(4), config=FAST, checkpoint=Path({checkpoint!r}),
-                   checkpoint_seconds=0)
-    for count, event in enumerate(events):
-        print(count, flush=True)
-"""
-
-
-def test_a_training_killed_in_mid_epoch_resumes_to_the_bit(tmp_path):
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        whole = tiny_network()
-        list(train(whole, disc_slices(4), config=FAST))
-        checkpoint = tmp_path / "state.safetensors"
-        here = Path(__file__).parent
-        code = textwrap.dedent(KILLED).format(
-            path=[str(here), str(here.parent)], checkpoint=str(checkpoint)
-        )
-        child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-        for line in child.stdout:
-            if int(line) == 7:  # in the middle of the second epoch
-                os.kill(child.pid, signal.SIGKILL)
-                break
-        child.wait()
-        child.stdout.close()
-        resumed = tiny_network(seed=3)
-        events = list(train(resumed, disc_slices(4), config=FAST, checkpoint=checkpoint))
-    finally:
-        torch.set_num_threads(threads)
-    assert any(isinstance(event, Note) and "Resumed after epoch" in event.text for event in events)
-    assert same(weights_of(resumed), weights_of(whole))
-
-
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     checkpoint = tmp_path / "state.safetensors"
     list(train(tiny_network(), disc_slices(4), config=FAST, checkpoint=checkpoint))
@@ -226,57 +179,9 @@ def test_training_stops_when_the_time_is_up():
     assert list(train(tiny_network(), disc_slices(2), config=config))[-1].reason == "time is up"
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_a_diverging_training_stops_and_says_what_to_do():
-    config = replace(FAST, learning_rate=1e30, schedule="constant", epochs=50)
-    with pytest.raises(TrainingError, match="smaller learning rate"):
-        list(train(tiny_network(), disc_slices(2), config=config))
-
-
 def test_nothing_to_learn_from_is_refused():
     with pytest.raises(TrainingError, match="annotate at least one slice"):
         list(train(tiny_network(), [], config=FAST))
-
-
-class ForgetfulGpu(nn.Module):
-    """Runs out of memory, as a GPU does, for more than one image at a time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Conv2d(1, 3, 3, padding=1)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        if len(images) > 1:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return self.layer(images)
-
-
-def test_a_full_gpu_halves_the_batch_and_says_so():
-    config = replace(FAST, batch_size=4, augmentation=None)
-    events = list(train(ForgetfulGpu(), disc_slices(4), config=config))
-    notes = [event.text for event in events if isinstance(event, Note)]
-    assert any("memory is full; going on with 1 slices at a time" in note for note in notes)
-    assert isinstance(events[-1], TrainingFinished)
-
-
-def test_a_split_batch_gives_the_gradient_of_the_whole():
-    networks = [nn.Conv2d(1, 3, 3, padding=1) for _ in range(2)]
-    gpu = ForgetfulGpu()
-    gpu.layer.load_state_dict(networks[0].state_dict())
-    config = replace(FAST, batch_size=4, augmentation=None, learning_rate=1e-3)
-    list(train(networks[0], disc_slices(4), config=config))
-    list(train(gpu, disc_slices(4), config=config))
-    difference = (networks[0].weight - gpu.layer.weight).abs().max()
-    assert difference < 1e-5
-
-
-def test_any_other_error_of_the_network_passes_through():
-    class Broken(ForgetfulGpu):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            raise RuntimeError("shapes do not fit")
-
-    with pytest.raises(RuntimeError, match="shapes do not fit"):
-        list(train(Broken(), disc_slices(2), config=FAST))
 
 
 def test_frozen_statistics_stay_and_the_weights_learn():
@@ -302,6 +207,10 @@ def test_the_paper_preset_is_the_papers_recipe():
     assert (config.batch_size, config.learning_rate, config.epochs) == (5, 0.001, 400)
     assert config.augmentation is None
     assert config.loss == LossConfig(name="feedback", beta=3.0, min_weight=0.01)
+
+
+def test_in_practice_the_loss_is_the_one_that_did_best():
+    assert training_preset("practice").loss == LossConfig("cross_entropy", dice_weight=1.0)
 
 
 @pytest.mark.parametrize("settings", [{"epochs": 0}, {"learning_rate": float("nan")}])

@@ -69,9 +69,13 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
         choices=NETWORKS,
         default="funet",
         help="unet; brunet, with batch normalisation and residual blocks; funet, which is brunet "
-        "with the feedback-weighted loss (default: funet)",
+        "with the loss of the preset (default: funet)",
     )
-    group.add_argument("--loss", choices=LOSSES, help="default: feedback for funet")
+    group.add_argument(
+        "--loss",
+        choices=LOSSES,
+        help="default: cross_entropy; feedback for funet with the preset paper or with --beta",
+    )
     group.add_argument(
         "--beta",
         type=in_range(float, 0.01, 100),
@@ -185,8 +189,9 @@ def _training_config(arguments: argparse.Namespace) -> TrainingConfig:
 
 
 def _loss(arguments: argparse.Namespace, preset: LossConfig) -> LossConfig:
+    wants_feedback = preset.name == "feedback" or arguments.beta is not None
     name: Literal["cross_entropy", "feedback"] = arguments.loss or (
-        "feedback" if arguments.network == "funet" else "cross_entropy"
+        "feedback" if arguments.network == "funet" and wants_feedback else "cross_entropy"
     )
     if arguments.beta is not None and name != "feedback":
         raise InputError(
