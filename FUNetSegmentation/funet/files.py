@@ -7,7 +7,9 @@ temporary name beside the target, is flushed to the disk, and takes its place by
 from __future__ import annotations
 
 import errno
+import glob
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -19,6 +21,10 @@ from typing import BinaryIO
 from .errors import InputError, ModelError
 
 TEMPORARY_PREFIX = ".tmp-"
+
+# Begins with the process that writes it, so that others can tell whether it still does.
+_TEMPORARY_NAME = re.compile(r"\.tmp-([0-9a-f]{1,8})-[0-9a-f]{8}-.*", re.DOTALL)
+_KEPT_OF_NAME = 40
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -96,6 +102,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     temporary = _temporary_sibling(path)
     with _cleaned_up(temporary, path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_orphans_of(path)
         yield temporary
         _sync_file(temporary)
         temporary.replace(path)
@@ -115,6 +122,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     temporary = _temporary_sibling(path)
     with _cleaned_up(temporary, path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_orphans_of(path)
         temporary.mkdir()
         yield temporary
         for entry in temporary.iterdir():
@@ -149,7 +157,7 @@ def remove_leftovers(folder: Path) -> None:
 
 def write_error(error: OSError, path: Path) -> InputError:
     """Return the error that tells the user why a file or folder could not be written."""
-    folder = path if path.is_dir() else path.parent
+    folder = path if os.path.isdir(path) else path.parent  # Path.is_dir refuses long names
     if folder.name.startswith(TEMPORARY_PREFIX):  # of no meaning to the user
         folder = folder.parent
     if error.errno in _DISK_FULL:
@@ -162,11 +170,36 @@ def write_error(error: OSError, path: Path) -> InputError:
             f"The folder {folder} cannot be written to ({_reason(error)}); choose another folder "
             "or change its permissions."
         )
-    return InputError(f"{folder / path.name} cannot be written: {_reason(error)}.")
+    if error.errno == errno.ENAMETOOLONG:
+        return InputError(f"{folder / path.name} cannot be written; choose a shorter name.")
+    place = path if path.is_dir() else folder / path.name
+    return InputError(f"{place} cannot be written: {_reason(error)}.")
 
 
 def _temporary_sibling(path: Path) -> Path:
-    return path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(4)}-{path.name[-40:]}")
+    name = path.name[-_KEPT_OF_NAME:]
+    return path.with_name(f"{TEMPORARY_PREFIX}{os.getpid():x}-{secrets.token_hex(4)}-{name}")
+
+
+def _remove_orphans_of(path: Path) -> None:
+    """Delete what killed processes left while they were writing the same file or folder."""
+    name = glob.escape(path.name[-_KEPT_OF_NAME:])
+    for entry in path.parent.glob(f"{TEMPORARY_PREFIX}*-{name}"):
+        match = _TEMPORARY_NAME.fullmatch(entry.name)
+        if match is not None and not _may_run(int(match[1], 16)):
+            _discard(entry)
+
+
+def _may_run(process: int) -> bool:
+    if os.name != "posix":  # there, signal 0 would not only ask
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # of another user
+        return True
+    return True
 
 
 @contextmanager

@@ -15,6 +15,8 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Network = TypeVar("Network", bound=nn.Module)
 DEVICES = ("auto", "cpu", "cuda")
 
+NO_ROOM_ON_GPU = "The GPU's memory does not hold a single slice; going on on the CPU."
+
 # Share of pixels whose label must not change for half precision to be taken.
 _LEAST_AGREEMENT = 0.9995
 
@@ -138,6 +140,24 @@ def _cpu_has_bfloat16() -> bool:
     # PyTorch has no public name for this yet; where it lacks the private one, float32 is safe.
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name, bool)() for name in names)
+
+
+def place_where_it_fits(
+    network: Network, device: torch.device
+) -> tuple[Network, torch.device, tuple[str, ...]]:
+    """Place a network like :func:`place`, on the CPU where the GPU's memory does not hold it.
+
+    Returns:
+        The network, the device that it is on, and what the user should be told.
+    """
+    try:
+        return place(network, device), device, ()
+    except RuntimeError as error:
+        if device.type == "cpu" or not is_out_of_memory(error):
+            raise
+    torch.cuda.empty_cache()
+    cpu = torch.device("cpu")
+    return place(network, cpu), cpu, (NO_ROOM_ON_GPU,)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from numpy.typing import NDArray
+from results_captions import counted
 
 from funet.evaluation.statistics import paired_test
 from funet.evaluation.tables import Cell, Table, format_mean, format_p
@@ -143,9 +144,9 @@ def write_report(record: Mapping[str, Any], stem: Path) -> None:
     subjects = len({one["subject"] for one in record["records"]})
     text = (
         f"Model {record['model']} on volumes of {record['data']}, simulated change: "
-        f"{record['change']}; {subjects} subjects × {len(record['seeds'])} seeds. Dice is the "
-        "mean of the structures, over the slices that were never corrected (each way has its "
-        "own, so *before* and *ceiling* differ a little), and over whole other volumes. The "
+        f"{record['change']}; {subjects} subjects × {counted(len(record['seeds']), 'seed')}. Dice "
+        "is the mean of the structures, over the slices that were never corrected (each way has "
+        "its own, so *before* and *ceiling* differ a little), and over whole other volumes. The "
         "ceiling learned all slices of all training subjects with the same change. *Forgotten* "
         "is the loss of Dice on volumes without the change. Seconds are the median from the "
         "click to the new labels.\n\n"

@@ -10,6 +10,7 @@ import numpy as np
 from corrections_report import COLOURS, finish_panel
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from results_captions import counted
 
 from funet.evaluation.tables import Cell, Table, format_mean
 from funet.files import atomic_file
@@ -56,8 +57,8 @@ def write_report(record: Mapping[str, Any], stem: Path) -> None:
     subjects = len({one["subject"] for one in records})
     text = (
         f"New models from slices of one volume of {record['data']}; {subjects} subjects × "
-        f"{len(record['seeds'])} seeds. Dice is the mean of the structures ± the standard "
-        "deviation over subjects; seconds are the median of the training.\n\n"
+        f"{counted(len(record['seeds']), 'seed')}. Dice is the mean of the structures ± the "
+        "standard deviation over subjects; seconds are the median of the training.\n\n"
     )
     with atomic_file(stem.with_suffix(".md")) as temporary:
         temporary.write_text(text + Table(columns, tuple(rows)).to_markdown(), encoding="utf-8")

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import pytest
 from tiny_models import (
     folder_content,
-    run_child,
     same_weights,
     tiny_manifest,
     tiny_network,
@@ -260,108 +258,3 @@ def test_the_users_folder_follows_the_environment(
         assert default_user_folder() == tmp_path / "data" / "funet" / "models"
     assert default_user_folder().parts[-2:] == ("funet", "models")
     assert default_shipped_folder().parts[-2:] == ("Resources", "Models")
-
-
-TWO_PUBLISH = """
-    import os, sys
-    from pathlib import Path
-    import torch
-    torch.set_num_threads(1)
-    from tiny_models import tiny_network
-    from funet.models.store import ModelStore
-
-    store = ModelStore(Path(sys.argv[1]), Path(sys.argv[2]))
-    manifest = store.load("shipped").manifest
-
-    def publish(first):
-        for seed in range(first, first + 6):
-            child = manifest.child(training={"seed": seed})
-            os.write(1, (store.publish(child, tiny_network(seed)).id + "\\n").encode())
-        os._exit(0)
-
-    children = []
-    for first in (100, 200):
-        children.append(os.fork())
-        if children[-1] == 0:
-            publish(first)
-    assert [os.waitpid(pid, 0)[1] for pid in children] == [0, 0]
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_two_processes_that_publish_at_once_lose_nothing(store: ModelStore) -> None:
-    names = run_child(TWO_PUBLISH, store.user_folder, store.shipped_folder).split()
-    assert len(set(names)) == 12
-    assert sorted(ids(store)) == sorted(["shipped", *names])
-    seeds = set()
-    for name in names:
-        model = store.load(name)
-        seed = model.manifest.training["seed"]
-        assert isinstance(seed, int)
-        assert same_weights(model.network, tiny_network(seed))
-        seeds.add(seed)
-    assert seeds == {*range(100, 106), *range(200, 206)}
-    assert store.active("shipped").id == "shipped.v13"
-
-
-KILLED_AT_EVERY_STEP = """
-    import os, signal, sys
-    from pathlib import Path
-    import torch
-    torch.set_num_threads(1)
-    from tiny_models import tiny_network, tiny_samples
-    from funet.models.store import ModelStore
-
-    WRITES = os.O_WRONLY | os.O_RDWR
-    CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir"}
-    store = ModelStore(Path(sys.argv[1]), Path(sys.argv[2]))
-    manifest, network, samples = store.load("shipped").manifest, tiny_network(1), tiny_samples(1)
-
-    def publish_until(step):
-        left = step
-
-        def kill_at_step(event, arguments):
-            nonlocal left
-            if event in CHANGES or (event == "open" and arguments[2] & WRITES):
-                if left == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                left -= 1
-
-        sys.addaudithook(kill_at_step)
-        store.publish(manifest.child(), network, samples)
-        os._exit(0)
-
-    for step in range(1000):
-        pid = os.fork()
-        if pid == 0:
-            publish_until(step)
-        status = os.waitpid(pid, 0)[1]
-        assert store.content().damaged == ()
-        new = [model.id for model in store.list()][2:]
-        for name in new:
-            store.load(name)
-        print(len(new), store.active("shipped").id not in ("shipped", "shipped.v2"))
-        for name in new:
-            store.delete(name)
-        if os.WIFEXITED(status):
-            assert os.WEXITSTATUS(status) == 0
-            break
-        assert os.WTERMSIG(status) == signal.SIGKILL
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_killed_at_any_step_of_publishing_the_store_is_as_before_or_has_the_new_version(
-    store: ModelStore,
-) -> None:
-    publish_child(store, "shipped")
-    before = folder_content(store.user_folder / "shipped.v2")
-    output = run_child(KILLED_AT_EVERY_STEP, store.user_folder, store.shipped_folder)
-    steps = output.splitlines()
-    # Killed early there is no new version, later a whole one, at last it is the active one too.
-    assert steps == sorted(steps)
-    assert set(steps) == {"0 False", "1 False", "1 True"}
-    assert len(steps) > 15
-    assert ids(store) == ["shipped", "shipped.v2"]
-    assert folder_content(store.user_folder / "shipped.v2") == before
-    assert not list(store.user_folder.glob(".tmp*"))

@@ -79,10 +79,13 @@ def test_intensities_beyond_float32_become_infinite_and_the_largest_ones_stay(tm
     assert np.isnan(found[3])
 
 
-def test_itk_reads_what_is_not_finite_in_nifti_files_as_zero(tmp_path):
-    array = np.array([np.nan, np.inf, -np.inf, 7], np.float32).reshape(1, 2, 2)
-    found = read_volume(save(tmp_path / "x.nii.gz", array))
-    assert found.array.ravel().tolist() == [0, 0, 0, 7]
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+@pytest.mark.parametrize("name", ["x.nii.gz", "x.nii", "x.hdr"])
+def test_what_is_not_finite_in_nifti_files_stays_so_though_itk_reads_zero(tmp_path, name, kind):
+    array = np.array([np.nan, np.inf, -np.inf, 7, 0, 3e30], kind).reshape(1, 2, 3)
+    found = read_volume(save(tmp_path / name, array)).array.ravel()
+    np.testing.assert_array_equal(np.isfinite(found), np.isfinite(array.ravel()))
+    assert found[3:].tolist() == [7, 0, np.float32(3e30)]
 
 
 def test_a_single_slice_and_a_trailing_dimension_of_one_are_volumes(tmp_path):

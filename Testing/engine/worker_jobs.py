@@ -90,7 +90,8 @@ def segfault(arguments: Arguments, context: JobContext) -> Result:
 
 
 def leave(arguments: Arguments, context: JobContext) -> Result:
-    sys.stderr.write(arguments.get("text", "the last words\n"))
+    text = arguments.get("text", "the last words\n") * arguments.get("times", 1)
+    sys.stderr.write(text + arguments.get("end", ""))
     sys.stderr.flush()
     os._exit(arguments["code"])
 

@@ -17,6 +17,7 @@ HERE = Path(__file__).resolve().parent
 TEST_ENVIRONMENT = {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
 TEST_JOBS = "worker_jobs:JOBS"
 LIMIT_SECONDS = 2.0
+IMPATIENT = Patience(cancel=0.3, terminate=0.2, hang=1.2)
 
 
 @contextmanager
@@ -82,6 +83,11 @@ def seconds_to_end(client: WorkerClient, handle: JobHandle) -> float:
     began = time.monotonic()
     pump_until(client, lambda: handle.finished)
     return time.monotonic() - began
+
+
+def assert_works(client: WorkerClient) -> None:
+    """The next job runs, whatever became of those before it."""
+    assert client.wait(client.submit("count", {"steps": 3}), 10) == {"steps": 3}
 
 
 def output_of(arguments: list[str], environment: Mapping[str, str]) -> str:

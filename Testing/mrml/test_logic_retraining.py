@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from logic_tools import finish, pump_until
+from logic_tools import pump_until
 from scene_nodes import draw, mask_of, paint, segmentation_of, slice_view, volume_of
 from threshold_models import SEGMENTS, boxes, image, labels_of
 
@@ -245,18 +245,6 @@ def test_cancelling_in_mid_job_leaves_models_and_segmentation(
     np.testing.assert_array_equal(labels_of(a_prediction, a_volume), before)
 
 
-def test_closing_the_scene_in_mid_job_gives_the_retraining_up(
-    own_logic, runner, scene, a_volume, a_prediction
-):
-    correct(a_prediction, a_volume, 4)
-    task = own_logic.retrain(a_prediction, steps=100_000, device="cpu", waitForCompletion=False)
-    pump_until(runner, lambda: task.progress.fraction > 0)
-    scene.Clear(0)
-    assert finish(runner, task).state == "discarded"
-    assert task.error == ""
-    assert own_logic.model("boxes").active
-
-
 def test_corrections_survive_saving_and_loading_the_scene(
     own_logic, scene, a_volume, a_prediction, tmp_path
 ):
@@ -273,16 +261,6 @@ def test_corrections_survive_saving_and_loading_the_scene(
     assert own_logic.correctedSlices(node) == (4,)
     assert own_logic.acceptedSlices(node) == (6,)
     assert own_logic.retrain(node, **FEW_STEPS).model == "boxes.v3"
-
-
-def test_deleting_the_volume_in_mid_job_gives_the_retraining_up(
-    own_logic, runner, scene, a_volume, a_prediction
-):
-    correct(a_prediction, a_volume, 4)
-    task = own_logic.retrain(a_prediction, steps=100_000, device="cpu", waitForCompletion=False)
-    pump_until(runner, lambda: task.progress.fraction > 0)
-    scene.RemoveNode(a_volume)
-    assert finish(runner, task).state == "discarded"
 
 
 def test_the_editor_saves_the_state_where_it_edits(own_logic, a_volume, a_prediction):

@@ -10,24 +10,14 @@ from scene_nodes import (
     mask_of,
     paint,
     segmentation_of,
-    turned,
-    under,
     volume_of,
 )
-from threshold_models import PLANES, SEGMENTS, boxes, image, labels_of
+from threshold_models import SEGMENTS, boxes, image, labels_of
 
-from funet.errors import Cancelled, InputError, ModelError, WorkerError
+from funet.errors import Cancelled, InputError, ModelError
 from funet.images.segmentations import LabelMap
-from FUNetSegmentationLib.scene.volumes import snapshot
 
-from phantoms import all_storages, axial_grid, oblique_grid
-
-GRIDS = {
-    "as usual": axial_grid(),
-    "another order": list(all_storages(axial_grid()))[13],
-    "left-handed": list(all_storages(axial_grid()))[36],
-    "oblique": oblique_grid(),
-}
+from phantoms import axial_grid, oblique_grid
 
 
 @pytest.fixture
@@ -39,17 +29,6 @@ def ended(logic, task):
     return finish(logic._runner, task)
 
 
-@pytest.mark.parametrize("plane", PLANES)
-@pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS.keys())
-def test_structures_come_out_where_they_are_whatever_the_orientation(logic, scene, grid, plane):
-    volume_node = volume_of(scene, grid, image(grid))
-    node = logic.segment(volume_node, model=f"boxes-{plane}", device="cpu")
-    np.testing.assert_array_equal(labels_of(node, volume_node), boxes(grid))
-    assert {slice_.state for slice_ in logic.review(node)} == {"predicted"}
-    axis = snapshot(volume_node).geometry.shape
-    assert len(logic.review(node)) in axis
-
-
 def test_the_new_node_has_names_colours_and_a_place_under_the_volume(logic, scene, a_volume):
     node = logic.segment(a_volume, model="boxes", device="cpu")
     segmentation = node.GetSegmentation()
@@ -59,13 +38,6 @@ def test_the_new_node_has_names_colours_and_a_place_under_the_volume(logic, scen
     tree = scene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
     parent = tree.GetItemParent(tree.GetItemByDataNode(node))
     assert tree.GetItemDataNode(parent) is a_volume
-
-
-def test_a_volume_under_a_transform_is_segmented_where_it_lies(logic, scene, a_volume):
-    under(turned(), a_volume)
-    node = logic.segment(a_volume, model="boxes", device="cpu")
-    assert node.GetTransformNodeID() == a_volume.GetTransformNodeID()
-    assert labels_of(node, a_volume).any()
 
 
 def test_the_fitting_model_is_taken_and_remembered_in_the_scene(logic, scene, a_volume):
@@ -148,17 +120,6 @@ def test_a_prediction_that_was_not_touched_can_change_its_plane(logic, a_volume)
     assert len(logic.review(node)) == 11
 
 
-def test_the_volume_as_it_was_at_the_start_is_segmented_and_a_note_says_so(logic, a_volume):
-    task = logic.segment(a_volume, "boxes", device="cpu", waitForCompletion=False)
-    voxels = a_volume.GetImageData()
-    voxels.GetPointData().GetScalars().Fill(0)
-    voxels.GetPointData().GetScalars().Modified()
-    voxels.Modified()
-    assert ended(logic, task).state == "done"
-    np.testing.assert_array_equal(labels_of(task.result, a_volume), boxes())
-    assert "was changed meanwhile" in " ".join(task.notes)
-
-
 def test_two_calls_at_once_run_one_after_the_other(logic, scene, a_volume):
     other = volume_of(scene, oblique_grid(), image(oblique_grid()), name="other")
     first = logic.segment(a_volume, "boxes", device="cpu", waitForCompletion=False)
@@ -181,35 +142,6 @@ def test_cancel_ends_the_running_and_the_queued_task(logic, runner, scene, a_vol
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == nodes
     with pytest.raises(Cancelled):
         tasks[0].wait()
-    assert logic.segment(a_volume, "boxes", device="cpu") is not None
-
-
-@pytest.mark.parametrize("event", ["scene cleared", "volume deleted", "segmentation deleted"])
-def test_a_result_without_a_place_is_discarded_without_an_error(logic, scene, a_volume, event):
-    node = logic.segment(a_volume, "boxes", device="cpu")
-    task = logic.segment(
-        a_volume, "boxes", segmentationNode=node, device="cpu", waitForCompletion=False
-    )
-    if event == "scene cleared":
-        scene.Clear(0)
-    else:
-        scene.RemoveNode(a_volume if event == "volume deleted" else node)
-    assert ended(logic, task).state == "discarded"
-    assert task.error == ""
-    assert task.wait() is None
-
-
-def test_a_worker_that_is_killed_is_a_sentence_and_the_next_job_works(logic, runner, a_volume):
-    import os
-    import signal
-
-    logic.segment(a_volume, "boxes", device="cpu")
-    task = logic.segment(a_volume, "boxes", device="cpu", waitForCompletion=False)
-    os.kill(runner.worker_pid, signal.SIGKILL)
-    assert ended(logic, task).state == "failed"
-    assert "The background process" in task.error
-    with pytest.raises(WorkerError):
-        task.wait()
     assert logic.segment(a_volume, "boxes", device="cpu") is not None
 
 

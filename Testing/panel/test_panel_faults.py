@@ -124,37 +124,6 @@ def _longest_gap(act: Callable[[], object]) -> float:
     return max(later - earlier for earlier, later in itertools.pairwise(ticks))
 
 
-def test_a_scene_closed_in_mid_job_resets_the_panel_and_leaves_no_error(segmented: Desk) -> None:
-    segmented.parameters.steps = 100000
-    segmented.press("retrainButton")
-    segmented.wait_until(lambda: "left" in segmented.ui.progressBar.format)
-    slicer.mrmlScene.Clear(0)
-    segmented.wait_until(lambda: not segmented.logic.busy)
-    assert segmented.status == ""
-    assert segmented.rows() == []
-    assert segmented.ui.plotFrame.isHidden()
-    assert segmented.ui.progressBar.format == "Ready"
-    segmented.check_buttons()
-
-    volume = add_boxes("next patient")
-    host.spin(0.05)
-    segmented.choose(volume)
-    segmented.press_and_wait("segmentButton")
-    assert segmented.segmentation is not None
-
-
-def test_a_volume_deleted_in_mid_job_is_no_error(desk: Desk) -> None:
-    volume = add_boxes()
-    host.spin(0.05)
-    desk.choose(volume)
-    desk.press("segmentButton")
-    slicer.mrmlScene.RemoveNode(volume)
-    desk.wait_until(lambda: not desk.logic.busy)
-    assert desk.status == ""
-    assert desk.segmentation is None
-    desk.check_buttons()
-
-
 def test_leaving_the_module_and_coming_back_finds_the_same_state(segmented: Desk) -> None:
     node, rows = segmented.segmentation, segmented.rows()
     segmented.widget.exit()

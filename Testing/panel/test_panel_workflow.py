@@ -111,26 +111,6 @@ def test_batch_shows_each_file_and_skips_what_is_done(desk: Desk, tmp_path: Path
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 0
 
 
-def test_cancel_ends_a_retraining_and_leaves_everything_as_it_was(desk: Desk) -> None:
-    volume = add_boxes()
-    host.spin(0.05)
-    desk.choose(volume)
-    desk.press_and_wait("segmentButton")
-    correct(desk.segmentation, volume, CORRECTED)
-    before = labels_of(desk.segmentation, volume)
-    desk.parameters.steps = 100000
-    desk.press("retrainButton")
-    desk.wait_until(lambda: "left" in desk.ui.progressBar.format)
-    assert not desk.ui.segmentButton.enabled
-    assert "Retraining" in desk.ui.segmentButton.toolTip
-    said = desk.press_and_wait("cancelButton")
-    assert "cancelled" in said
-    assert desk.ui.progressBar.format == "Ready"
-    assert desk.ui.modelSelector.currentText == "Boxes axial"
-    assert (labels_of(desk.segmentation, volume) == before).all()
-    assert desk.ui.retrainButton.enabled
-
-
 def test_a_new_model_from_drawn_slices(desk: Desk) -> None:
     from FUNetSegmentationLib.scene.segmentation_nodes import create_segmentation
 

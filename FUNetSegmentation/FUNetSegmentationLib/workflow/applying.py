@@ -15,7 +15,7 @@ from funet.worker.handle import JobHandle
 
 from ..scene.editing import UndoStore
 from ..scene.history import ReviewHistory
-from ..scene.structures import ensure_segments
+from ..scene.structures import ensure_segments, segments_of_model
 from ..scene.volumes import VolumeSnapshot
 from ..scene.writing import write_prediction
 from .job_data import changed_since
@@ -102,8 +102,10 @@ def apply_prediction(
     """
     notes = [changed_since(volume_node, prediction.volume), *prediction.notes]
     axis = prediction.slice_axis
+    # Before missing segments are added: one that was removed is no correction of every slice.
+    present = segments_of_model(segmentation_node, prediction.segments)
+    protected = judged_slices(segmentation_node, present, volume_node, axis)
     ids = ensure_segments(segmentation_node, prediction.segments)
-    protected = judged_slices(segmentation_node, ids, volume_node, axis)
     if save_undo:
         desk.undo.save(segmentation_node)
     write_prediction(

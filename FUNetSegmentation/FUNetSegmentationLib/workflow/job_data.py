@@ -27,11 +27,13 @@ class Case:
         volume: the image as it was.
         labels: uint8 (K, J, I) on the volume's grid; 255 counts nowhere.
         slices: the annotated ones, by index along the model's slice axis.
+        volume_node: where the image comes from; it may change or go while a job runs.
     """
 
     volume: VolumeSnapshot
     labels: NDArray[np.uint8]
     slices: tuple[int, ...]
+    volume_node: Any
 
 
 def describe_volume(volume: VolumeSnapshot) -> dict[str, Any]:
@@ -99,8 +101,20 @@ def changed_since(volume_node: Any, before: VolumeSnapshot) -> str:
                 name=before.name
             )
         )
-    if now.modified == before.modified:
-        return ""
+    return _changed(before) if now.modified != before.modified else ""
+
+
+def note_changes(task: Task, cases: Sequence[Case]) -> None:
+    """Tell of volumes that changed while a training used copies of them."""
+    for case in cases:
+        if alive(case.volume_node):
+            try:
+                task.note(changed_since(case.volume_node, case.volume))
+            except InputError:  # it has another size now, or cannot be used any more
+                task.note(_changed(case.volume))
+
+
+def _changed(before: VolumeSnapshot) -> str:
     return _(
         "{name} was changed meanwhile; the result belongs to the image as it was before."
     ).format(name=before.name)

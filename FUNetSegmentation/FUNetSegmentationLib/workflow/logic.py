@@ -171,6 +171,7 @@ class SegmentationLogic(ReviewLogic, ModelLogic):
                 model=chosen,
                 options=options,
                 find_model=self._shelf.manifest,
+                store=self._shelf.store,
                 desk=self._desk,
                 on_metric=metricCallback,
             )
@@ -287,6 +288,7 @@ class SegmentationLogic(ReviewLogic, ModelLogic):
                 task,
                 annotated,
                 TrainingOptions(name, slicePlane, epochs, seed, device),
+                store=self._shelf.store,
                 describe=self._shelf.describe,
                 on_metric=metricCallback,
             )

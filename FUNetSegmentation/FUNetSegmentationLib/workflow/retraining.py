@@ -15,8 +15,9 @@ from ..scene.structures import segments_of_model
 from ..scene.volumes import slice_axis_of, snapshot
 from ..translation import tr as _
 from .applying import Desk
-from .job_data import Case, note_overlap, pack_cases, require_volume
+from .job_data import Case, note_changes, note_overlap, pack_cases, require_volume
 from .judged import judged_slices
+from .publishing import withdrawn_unless_done
 from .results import RetrainingResult
 from .segmenting import update_steps
 from .task import JobStep, Steps, Task
@@ -62,6 +63,7 @@ def retrain_steps(
     model: Manifest,
     options: RetrainingOptions,
     find_model: Callable[[str], Manifest],
+    store: ModelStore,
     desk: Desk,
     on_metric: MetricCallback | None = None,
 ) -> Steps:
@@ -73,6 +75,7 @@ def retrain_steps(
         model: the version to improve.
         options: settings.
         find_model: returns the description of a version by its id.
+        store: where the versions are.
         desk: how predictions are written.
         on_metric: called with ``{"step", "loss"}`` and the like.
 
@@ -90,24 +93,28 @@ def retrain_steps(
             ).format(names=", ".join(item.segmentation_node.GetName() for item in annotated))
         )
     arguments, arrays = pack_cases(cases)
-    handle = yield JobStep(
-        "fine_tune",
-        {"model": model.id, "cases": arguments, "options": options.as_arguments()},
-        arrays,
-        on_metric=None if on_metric is None else lambda _handle, values: on_metric(values),
-        stop=1.0 - _UPDATE_SHARE if options.update else 1.0,
-    )
-    outcome = handle.result or {}
-    task.take_notes(outcome.get("notes", ()))
-    if outcome["kept"] and options.update:
-        yield from update_steps(
-            task,
-            [item.segmentation_node for item in annotated],
-            model=find_model(str(outcome["model"])),
-            device=options.device,
-            desk=desk,
-            start=1.0 - _UPDATE_SHARE,
+    nodes = [item.segmentation_node for item in annotated]
+    settings = {"model": model.id, "cases": arguments, "options": options.as_arguments()}
+    with withdrawn_unless_done(store, nodes) as run:
+        handle = yield JobStep(
+            "fine_tune",
+            {**settings, "run": run},
+            arrays,
+            on_metric=None if on_metric is None else lambda _handle, values: on_metric(values),
+            stop=1.0 - _UPDATE_SHARE if options.update else 1.0,
         )
+        outcome = handle.result or {}
+        task.take_notes(outcome.get("notes", ()))
+        note_changes(task, cases)
+        if outcome["kept"] and options.update:
+            yield from update_steps(
+                task,
+                nodes,
+                model=find_model(str(outcome["model"])),
+                device=options.device,
+                desk=desk,
+                start=1.0 - _UPDATE_SHARE,
+            )
     return _result(outcome, model, task.notes)
 
 
@@ -152,7 +159,7 @@ def _case(task: Task, item: Annotated, model: Manifest) -> Case | None:
         return None
     reading = read_labels(node, ids, item.volume_node)
     note_overlap(task, node, reading)
-    return Case(volume, reading.labels, tuple(slices))
+    return Case(volume, reading.labels, tuple(slices), item.volume_node)
 
 
 def _segments(node: Any, model: Manifest) -> dict[int, str]:

@@ -11,13 +11,15 @@ import numpy as np
 from funet.errors import InputError
 from funet.images.geometry import SLICE_AXES, SliceAxis, SliceOrder
 from funet.images.segmentations import Segment
+from funet.models.store import ModelStore
 
 from ..scene.labels import read_labels
 from ..scene.structures import drawn_segments, segments_of_model
 from ..scene.volumes import VolumeSnapshot, snapshot
 from ..translation import tr as _
-from .job_data import Case, note_overlap, pack_cases, require_volume
+from .job_data import Case, note_changes, note_overlap, pack_cases, require_volume
 from .judged import judged_slices
+from .publishing import withdrawn_unless_done
 from .retraining import Annotated, MetricCallback
 from .task import JobStep, Steps, Task
 
@@ -74,6 +76,7 @@ def train_steps(
     annotated: Sequence[Annotated],
     options: TrainingOptions,
     *,
+    store: ModelStore,
     describe: Callable[[str], Any],
     on_metric: MetricCallback | None = None,
 ) -> Steps:
@@ -83,6 +86,7 @@ def train_steps(
         task: takes the notes.
         annotated: volume and segmentation of each subject.
         options: settings.
+        store: where the new model is published.
         describe: turns the id of the new model into the result of the task.
         on_metric: called with ``{"epoch", "training_loss", ...}`` and the like.
 
@@ -97,7 +101,7 @@ def train_steps(
         if slices := drawing.slices(plane):
             reading = read_labels(drawing.node, drawing.ids, drawing.volume_node)
             note_overlap(task, drawing.node, reading)
-            cases.append(Case(drawing.volume, reading.labels, slices))
+            cases.append(Case(drawing.volume, reading.labels, slices, drawing.volume_node))
     if not cases:
         raise InputError(
             _(
@@ -105,20 +109,23 @@ def train_steps(
             ).format(names=", ".join(drawing.node.GetName() for drawing in drawings))
         )
     arguments, arrays = pack_cases(cases)
-    handle = yield JobStep(
-        "train",
-        {
-            "name": options.name.strip(),
-            "cases": arguments,
-            "segments": [asdict(segment) for segment in structures],
-            "preprocessing": {"slice_axis": plane, "spacing": _spacing(drawings, plane)},
-            "options": options.as_arguments(),
-        },
-        arrays,
-        on_metric=None if on_metric is None else lambda _handle, values: on_metric(values),
-    )
+    with withdrawn_unless_done(store) as run:
+        handle = yield JobStep(
+            "train",
+            {
+                "name": options.name.strip(),
+                "cases": arguments,
+                "segments": [asdict(segment) for segment in structures],
+                "preprocessing": {"slice_axis": plane, "spacing": _spacing(drawings, plane)},
+                "options": options.as_arguments(),
+                "run": run,
+            },
+            arrays,
+            on_metric=None if on_metric is None else lambda _handle, values: on_metric(values),
+        )
     outcome = handle.result or {}
     task.take_notes(outcome.get("notes", ()))
+    note_changes(task, cases)
     return describe(str(outcome["model"]))
 
 

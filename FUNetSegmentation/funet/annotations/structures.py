@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..images.segmentations import IGNORE_LABEL, MAX_LABEL, Segment, default_color
 from ..images.volumes import read_label_map
+from ..strict_json import shown
 from .gathering import GatheredCase
 from .samples import SliceSample, class_counts
 
@@ -49,12 +50,12 @@ def parse_structures(text: str) -> dict[int, str]:
         value, _, name = (word.strip() for word in part.partition("="))
         if not (value.isascii() and value.isdigit() and 1 <= int(value) <= MAX_LABEL and name):
             raise InputError(
-                f"'{part.strip()}' does not name a structure; write the label value and the name, "
-                'as in "1=Midbrain,2=Substantia nigra".'
+                f"'{shown(part.strip())}' does not name a structure; write the label value and the "
+                'name, as in "1=Midbrain,2=Substantia nigra".'
             )
         if int(value) in names or name.casefold() in map(str.casefold, names.values()):
             raise InputError(
-                f"'{part.strip()}' repeats a label value or a name; use different ones."
+                f"'{shown(part.strip())}' repeats a label value or a name; use different ones."
             )
         names[int(value)] = name
     return names
@@ -140,7 +141,8 @@ def _named_values(
             where = f"the model {model} knows" if model else "are named"
             raise InputError(
                 f"{case.labels} holds the label value {value}, but only "
-                f"{', '.join(f'{v} ({n})' for v, n in sorted(names.items()))} {where}."
+                f"{', '.join(f'{v} ({n})' for v, n in sorted(names.items()))} {where}; "
+                "name it, or erase it."
             )
         else:
             table[value] = Segment(value, f"Structure {value}", default_color(value))

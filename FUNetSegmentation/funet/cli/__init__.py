@@ -16,6 +16,7 @@ from typing import NoReturn, Protocol, cast
 from .. import __version__
 from ..errors import Cancelled, FunetError, InputError
 from ..progress import CancelToken
+from ..strict_json import shown
 from .console import INTERRUPTED, NOTHING_DONE, SOME_FAILED, Console
 from .interruption import cancelled_by_interrupt
 
@@ -36,6 +37,7 @@ class Command(Protocol):
 COMMANDS = ("segment", "review", "finetune", "train", "evaluate", "compare", "models")
 """The commands in the order of the help; each is the module of this package of that name."""
 
+_LONGEST_COMPLAINT = 500  # characters
 _DESCRIPTION = """\
 Segment medical images with FU-nets, teach them by correcting a few slices, and train new ones.
 
@@ -48,7 +50,8 @@ first steps:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
+        text = shown(f"{message[:1].upper()}{message[1:]}", _LONGEST_COMPLAINT)
+        raise InputError(f"{text}; see {self.prog} --help.")
 
 
 def _command(name: str) -> Command:

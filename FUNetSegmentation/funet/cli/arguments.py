@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ..errors import InputError
+from ..strict_json import shown
 
 if TYPE_CHECKING:
     from ..annotations.gathering import Case
@@ -124,8 +125,8 @@ def parse_slices(text: str) -> Literal["labelled", "all"] | tuple[int, ...]:
         found = range(int(match[1]), int(match[2] or match[1]) + 1) if match else range(0)
         if not found:
             raise InputError(
-                f"'{text}' does not name slices; write numbers like 10,12,40-44, or labelled, or "
-                "all."
+                f"'{shown(text)}' does not name slices; write numbers like 10,12,40-44, or "
+                "labelled, or all."
             )
         numbers.update(found)
     return tuple(sorted(numbers))
@@ -144,7 +145,9 @@ def parse_spacing(text: str) -> tuple[float, float]:
     if len(numbers) == 1:
         numbers *= 2
     if len(numbers) != 2:
-        raise argparse.ArgumentTypeError(f"'{text}' is no spacing; write mm like 0.8 or 0.8,1.0")
+        raise argparse.ArgumentTypeError(
+            f"'{shown(text)}' is no spacing; write mm like 0.8 or 0.8,1.0"
+        )
     return numbers[0], numbers[1]
 
 
@@ -158,7 +161,9 @@ def in_range(kind: Callable[[str], _Value], low: float, high: float) -> Callable
             value = None
         if value is None or not low <= value <= high:  # NaN is in no range
             what = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"must be {what} from {low:g} to {high:g}, not {text}")
+            raise argparse.ArgumentTypeError(
+                f"must be {what} from {low:g} to {high:g}, not {shown(text)}"
+            )
         return value
 
     return read

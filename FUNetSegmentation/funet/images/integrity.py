@@ -1,18 +1,24 @@
 """Damage in image files that ITK does not report.
 
-ITK fills what is missing of a NIfTI file with zeros, ignores the checksums of compressed files, and
-puts 1 mm where a NIfTI header has no usable spacing. A segmentation of such an image would look
-fine and be wrong, so files are checked here before ITK reads them.
+ITK fills what is missing of a NIfTI file with zeros, ignores the checksums of compressed files,
+puts 1 mm where a NIfTI header has no usable spacing, chooses one of two geometries that disagree,
+and reads NaN as zero. A segmentation of such an image would look fine and be wrong, so files are
+checked here before ITK reads them.
 """
 
 from __future__ import annotations
 
+import gzip
+import itertools
 import math
 import re
 import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 
@@ -21,15 +27,26 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _ANY_ZLIB_FORMAT = 47
 _LONGEST_HEADER = 2**20
 _NIFTI_HEADER_BYTES = 348  # of version 1; ITK does not read version 2
+_NIFTI_MAGIC = (b"n+1\0", b"ni1\0")
+_NIFTI_FLOATS = {16: "f4", 64: "f8"}  # by the code of the voxel type
+# The two geometries of a NIfTI header are stored with different roundings; half a voxel apart,
+# they are different places.
+_SAME_PLACE = 0.5
 _DATA_FIELD = re.compile(r"^(?:data ?file:|ElementDataFile *=)\s*(.+?)\s*$", re.I | re.M)
 _COMPRESSED_FIELD = re.compile(r"^(?:encoding: *gz|CompressedData *= *True)", re.I | re.M)
+_TEXT_FIELD = re.compile(r"^(?:encoding: *(?:te?xt|ascii|hex)|BinaryData *= *False)", re.I | re.M)
 
 
-def require_whole(path: Path) -> None:
-    """Refuse an image file that is cut short, damaged, or lacks its voxel spacing.
+def require_whole(path: Path, *, values: int = 0, kind: str = "") -> None:
+    """Refuse an image file that is cut short, damaged, lacks its voxel spacing, or has two places.
 
-    NIfTI files, and the compressed voxels of NRRD and MetaImage files, are checked; other formats
-    pass.
+    NIfTI, NRRD and MetaImage files are checked; other formats pass.
+
+    Args:
+        path: the file.
+        values: how many numbers its header claims: ITK takes memory for them before it looks
+            whether they are there, and does not always say if they are not.
+        kind: of the numbers in ITK's words, for instance "16-bit signed integer".
 
     Raises:
         InputError: naming the file and what is wrong with it.
@@ -39,11 +56,40 @@ def require_whole(path: Path) -> None:
         if name.endswith((".nii", ".hdr", ".img")):
             _check_nifti(path)
         elif name.endswith((".nrrd", ".nhdr", ".mha", ".mhd")):
-            _check_compressed_voxels(path)
+            bits = re.search(r"(\d+)-bit", kind)
+            _check_voxels(path, values, int(bits[1]) // 8 if bits else 1)
     except OSError as error:
         raise InputError(f"{path} could not be read: {error.strerror or error}.") from error
     except (EOFError, zlib.error) as error:
         raise _damaged(path) from error
+
+
+def not_finite(path: Path) -> NDArray[np.bool_] | None:
+    """Which voxels of a NIfTI file are NaN or infinite, in the order of the file.
+
+    Args:
+        path: a file that :func:`require_whole` let pass.
+
+    Returns:
+        ``None`` if all are finite, as they always are in other formats and in whole numbers.
+    """
+    name = path.name.lower().removesuffix(".gz")
+    if not path.is_file() or not name.endswith((".nii", ".hdr", ".img")):
+        return None
+    header_path, data_path = _nifti_pair(path)
+    header = _read_nifti_header(header_path)
+    if header is None or header.kind not in _NIFTI_FLOATS:
+        return None
+    with data_path.open("rb") as file:
+        zipped = file.read(2) == _GZIP_MAGIC
+    with gzip.open(data_path) if zipped else data_path.open("rb") as content:
+        content.seek(int(header.offset))
+        voxels = np.frombuffer(
+            content.read(math.prod(header.dimensions) * header.bits // 8),
+            np.dtype(header.order + _NIFTI_FLOATS[header.kind]),
+        )
+    finite = np.isfinite(voxels)
+    return None if finite.all() else ~finite
 
 
 def _damaged(path: Path) -> InputError:
@@ -52,27 +98,74 @@ def _damaged(path: Path) -> InputError:
 
 @dataclass(frozen=True)
 class _NiftiHeader:
-    """What matters here: voxels along each dimension, bits per voxel, mm, first byte of voxels."""
+    """What matters here.
 
+    Attributes:
+        order: of the bytes, ``"<"`` or ``">"``.
+        dimensions: voxels along each dimension.
+        kind: code of the voxel type.
+        bits: per voxel.
+        spacing: mm along the first three dimensions.
+        offset: first byte of the voxels.
+        start: the header itself.
+    """
+
+    order: str
     dimensions: tuple[int, ...]
+    kind: int
     bits: int
     spacing: tuple[float, ...]
     offset: float
+    start: bytes
+
+    @property
+    def is_nifti(self) -> bool:
+        """Whether it is not the header of the older format, Analyze."""
+        return self.start[344:348] in _NIFTI_MAGIC
+
+    @property
+    def places(self) -> tuple[NDArray[np.float64], ...]:
+        """The 3×4 matrices from indices to mm that the header calls valid: qform, then sform."""
+        if not self.is_nifti:  # other things stand there
+            return ()
+        qform, sform = struct.unpack_from(f"{self.order}2h", self.start, 252)
+        return (
+            *((_qform(self.start, self.order),) if qform > 0 else ()),
+            *((_sform(self.start, self.order),) if sform > 0 else ()),
+        )
 
 
 def _check_nifti(path: Path) -> None:
     header_path, data_path = _nifti_pair(path)
     header = _read_nifti_header(header_path)
-    if header is None:  # not NIfTI after all: ITK will say so
-        return
+    single = header_path.name.lower().removesuffix(".gz").endswith(".nii")
+    if header is None or (single and not header.is_nifti):  # which ITK reads all the same
+        raise _damaged(header_path)
     if unusable := [mm for mm in header.spacing if not math.isfinite(mm) or mm == 0]:
         raise InputError(
             f"{path} has a voxel spacing of {unusable[0]} mm in its header; correct the header "
             "before use."
         )
+    _require_one_place(path, header)
     voxel_bytes = math.prod(header.dimensions) * header.bits // 8
     if not math.isfinite(header.offset) or _content_size(data_path) < header.offset + voxel_bytes:
         raise _damaged(data_path)
+
+
+def _require_one_place(path: Path, header: _NiftiHeader) -> None:
+    places = header.places
+    if len(places) < 2:
+        return
+    qform, sform = places
+    ends = [(0, count - 1) for count in (*header.dimensions, 1, 1, 1)[:3]]
+    corners = np.array([(*corner, 1) for corner in itertools.product(*ends)])
+    apart = float(np.linalg.norm(corners @ (qform - sform).T, axis=1).max())
+    if not apart <= _SAME_PLACE * min(map(abs, header.spacing)):  # NaN is nowhere
+        raise InputError(
+            f"The header of {path} puts the image in two places that are {apart:.3g} mm apart "
+            "(qform and sform); open it in 3D Slicer, check where it lies, save it, and use that "
+            "file."
+        )
 
 
 def _nifti_pair(path: Path) -> tuple[Path, Path]:
@@ -92,10 +185,18 @@ def _read_nifti_header(path: Path) -> _NiftiHeader | None:
     for order in "<>":
         if struct.unpack_from(f"{order}i", start)[0] == _NIFTI_HEADER_BYTES:
             count, *sizes = struct.unpack_from(f"{order}8h", start, 40)
-            (bits,) = struct.unpack_from(f"{order}h", start, 72)
+            kind, bits = struct.unpack_from(f"{order}2h", start, 70)
             _, *spacing = struct.unpack_from(f"{order}8f", start, 76)
             (offset,) = struct.unpack_from(f"{order}f", start, 108)
-            return _NiftiHeader(tuple(sizes[:count]), bits, tuple(spacing[: min(count, 3)]), offset)
+            return _NiftiHeader(
+                order=order,
+                dimensions=tuple(sizes[:count]),
+                kind=kind,
+                bits=bits,
+                spacing=tuple(spacing[: min(count, 3)]),
+                offset=offset,
+                start=start,
+            )
     return None
 
 
@@ -107,13 +208,32 @@ def _content_start(path: Path, count: int) -> bytes:
     return start[:count]
 
 
+def _qform(start: bytes, order: str) -> NDArray[np.float64]:
+    mirror, *spacing = struct.unpack_from(f"{order}4f", start, 76)
+    b, c, d, *origin = struct.unpack_from(f"{order}6f", start, 256)
+    a = math.sqrt(max(0.0, 1 - b * b - c * c - d * d))
+    rotation = np.array(
+        [
+            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
+        ]
+    )
+    axes = rotation * [spacing[0], spacing[1], -spacing[2] if mirror < 0 else spacing[2]]
+    return np.column_stack([axes, origin])
+
+
+def _sform(start: bytes, order: str) -> NDArray[np.float64]:
+    return np.array(struct.unpack_from(f"{order}12f", start, 280)).reshape(3, 4)
+
+
 def _content_size(path: Path) -> int:
     with path.open("rb") as file:
         zipped = file.read(2) == _GZIP_MAGIC
     return _inflated_size(path, 0) if zipped else path.stat().st_size
 
 
-def _check_compressed_voxels(path: Path) -> None:
+def _check_voxels(path: Path, values: int, value_bytes: int) -> None:
     with path.open("rb") as file:
         start = file.read(_LONGEST_HEADER)
     if start.startswith(b"NRRD"):
@@ -124,13 +244,17 @@ def _check_compressed_voxels(path: Path) -> None:
         header, offset = start.decode("latin-1"), 0
     else:
         header, offset = start[: end.end()].decode("latin-1"), end.end()
-    if not _COMPRESSED_FIELD.search(header):
-        return
-    data = _DATA_FIELD.search(header)
-    if data is None or data[1] == "LOCAL":
-        _inflated_size(path, offset)
-    elif (voxels := path.parent / data[1]).is_file():  # not so for lists of files: left to ITK
-        _inflated_size(voxels, 0)
+    source, data = path, _DATA_FIELD.search(header)
+    if data is not None and data[1] != "LOCAL":
+        source, offset = path.parent / data[1], 0
+        if not source.is_file():  # a list of files: left to ITK
+            return
+    if _COMPRESSED_FIELD.search(header):
+        size = _inflated_size(source, offset)
+    else:
+        size = source.stat().st_size - offset
+    if size < values * (1 if _TEXT_FIELD.search(header) else value_bytes):
+        raise EOFError
 
 
 def _inflated_size(path: Path, offset: int) -> int:

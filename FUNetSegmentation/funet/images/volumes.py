@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..files import atomic_file
+from .decimal_points import decimal_points
 from .geometry import MAX_VOXELS, Geometry, SliceOrder, are_stacked_evenly
-from .integrity import require_whole
+from .integrity import not_finite, require_whole
 from .segmentations import (
     MAX_LABEL,
     Code,
@@ -139,7 +140,7 @@ def read_volume(path: PathLike) -> Volume:
     """Read a scalar image: any format that ITK knows, or a folder with one DICOM series.
 
     A two-dimensional image becomes a single slice of 1 mm. Further dimensions must have size 1.
-    In NIfTI files, ITK reads NaN and infinity as 0, here as in 3D Slicer.
+    NaN and infinities of NIfTI files, which ITK reads as 0, are NaN.
 
     Raises:
         InputError: if there is no such image, it is damaged, too large, or not a scalar image
@@ -154,6 +155,9 @@ def read_volume(path: PathLike) -> Volume:
     geometry = _geometry(image, path)
     with np.errstate(over="ignore"):  # beyond float32 is infinite, which preprocessing replaces
         array = sitk.GetArrayViewFromImage(image).astype(np.float32)
+    lost = not_finite(Path(path))
+    if lost is not None:
+        array[lost.reshape(array.shape)] = np.nan
     return Volume(array=array, geometry=geometry, name=image_stem(path))
 
 
@@ -231,7 +235,8 @@ def write_label_map(path: PathLike, label_map: LabelMap) -> None:
             image.SetMetaData(key, value)
     with atomic_file(target) as temporary:
         try:
-            sitk.WriteImage(image, os.fspath(temporary), useCompression=True)
+            with decimal_points():
+                sitk.WriteImage(image, os.fspath(temporary), useCompression=True)
             require_whole(temporary)  # some of ITK's writers do not notice a full disk
         except (RuntimeError, InputError) as error:
             raise InputError(
@@ -309,12 +314,12 @@ def _read_image(path: Path) -> tuple[sitk.Image, Mapping[str, str]]:
     with _plain_errors(path):
         reader.ReadImageInformation()
     _check_size(path, reader)
-    require_whole(path)
+    values = math.prod(reader.GetSize()) * reader.GetNumberOfComponents()
+    require_whole(path, values=values, kind=sitk.GetPixelIDValueAsString(reader.GetPixelID()))
     with _plain_errors(path):
         image = reader.Execute()
-    return _in_three_dimensions(image), {
-        key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()
-    }
+    keys = filter(str.isprintable, reader.GetMetaDataKeys())  # the reader knows no others again
+    return _in_three_dimensions(image), {key: reader.GetMetaData(key) for key in keys}
 
 
 def _check_size(path: Path, reader: sitk.ImageFileReader, slices: int = 1) -> None:
@@ -344,7 +349,8 @@ def _in_three_dimensions(image: sitk.Image) -> sitk.Image:
 def _plain_errors(path: Path) -> Iterator[None]:
     """Turn the exceptions of ITK into plain sentences."""
     try:
-        yield
+        with decimal_points():
+            yield
     except RuntimeError as error:
         reason = str(error).lower()
         if "orthonormal" in reason:

@@ -88,11 +88,18 @@ def export_model(folder: Path, zip_path: Path, *, include_samples: bool = False)
         ) from error
 
 
-def import_model(zip_path: Path, store: ModelStore) -> ImportedModel:
+def import_model(
+    zip_path: Path, store: ModelStore, *, temporary: Path | None = None
+) -> ImportedModel:
     """Add a model from a file that :func:`export_model` wrote, perhaps on another computer.
 
     The file is not trusted: it may hold only the files of a model, each no larger than the
     description says, and the model is loaded with all checks before it enters the store.
+
+    Args:
+        zip_path: the file.
+        store: where the model goes.
+        temporary: an existing folder to unpack it in; ``None`` for the system's temporary folder.
 
     Raises:
         ModelError: if the file is missing, is no such archive, or the model in it is damaged.
@@ -101,10 +108,11 @@ def import_model(zip_path: Path, store: ModelStore) -> ImportedModel:
     store.require_writable()
     known = {manifest.id for manifest in store.list()}
     try:
-        with tempfile.TemporaryDirectory(prefix="funet-import-") as temporary:
-            manifest, adopted = _import_through(Path(temporary), zip_path, store)
+        with tempfile.TemporaryDirectory(prefix="funet-import-", dir=temporary) as folder:
+            manifest, adopted = _import_through(Path(folder), zip_path, store)
     except OSError as error:
-        raise write_error(error, Path(tempfile.gettempdir()) / zip_path.name) from error
+        place = temporary or Path(tempfile.gettempdir())
+        raise write_error(error, place / zip_path.name) from error
     note = f"The model {adopted.id} was imported."
     if adopted.id in known:
         note = f"The model {adopted.id} was there already."

@@ -81,15 +81,18 @@ class ModelStore:
     def find(self, id_or_folder: str | Path) -> Path:
         """Return the folder of a model given by its id or by its folder.
 
+        An id counts before a folder of the same name in the current directory; ``./name`` is
+        always a folder.
+
         Raises:
             ModelError: if there is none; the message lists the ids that there are.
         """
-        if _holds_model(Path(id_or_folder)):
-            return Path(id_or_folder)
         if is_identifier(id_or_folder):
             for base in (self.user_folder, self.shipped_folder):
                 if _holds_model(base / id_or_folder):
                     return base / id_or_folder
+        if _holds_model(Path(id_or_folder)):
+            return Path(id_or_folder)
         known = ", ".join(manifest.id for manifest in self.list()) or "none"
         raise ModelError(
             f"There is no model {shown(str(id_or_folder), 200)}; known models are: {known}."

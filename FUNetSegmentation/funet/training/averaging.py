@@ -33,6 +33,10 @@ class AveragedWeights:
             else:
                 average.copy_(tensor)
 
+    def move(self, device: torch.device) -> None:
+        """Go on on another device."""
+        self.state = {name: tensor.to(device) for name, tensor in self.state.items()}
+
     def restore(self, state: dict[str, Tensor], updates: int) -> None:
         """Go on from an average that was stored."""
         for name, tensor in state.items():

@@ -179,8 +179,7 @@ def fine_tune_model(
     config, root = config or FineTuneConfig(), root or current
     corrections = structures.samples
     memory = recall(load_samples_of(current), load_samples_of(root), corrections)
-    for text in structures.notes:
-        yield Note(text)
+    yield from map(Note, structures.notes)
     if not memory.replay:
         yield Note(f"{root.manifest.id} keeps no slices of its training, so some may be forgotten.")
     finished: FineTuningFinished | None = None

@@ -16,13 +16,23 @@ from ..errors import TrainingError
 from ..losses import build_loss
 from ..networks import UNet
 from ..progress import CancelToken
-from ..runtime import Runtime, choose_device, is_out_of_memory, place, training_runtime
+from ..runtime import (
+    NO_ROOM_ON_GPU,
+    Runtime,
+    choose_device,
+    is_out_of_memory,
+    place_where_it_fits,
+    training_runtime,
+)
 from .averaging import AveragedWeights
-from .batches import BatchSource
+from .batches import BatchesAhead, BatchSource
 from .checkpoints import Checkpoint, TrainingState, fingerprint
 from .events import EpochFinished, Note, StepFinished, TrainingEvent, TrainingFinished
 from .presets import TrainingConfig
 from .validation import SliceScore, score_slices
+
+# A loss that grew so much tells of weights that no longer mean anything, though they are numbers.
+_DIVERGED = 1e4
 
 
 def train(
@@ -67,7 +77,10 @@ def train(
     loss = build_loss(config.loss) if loss is None else loss
     trainer = _Trainer(network, loss, samples, validation, weights, config)
     saved = None if checkpoint is None else Checkpoint(checkpoint, trainer.fingerprint)
-    yield from trainer.run(cancel or CancelToken(), saved, checkpoint_seconds)
+    try:
+        yield from trainer.run(cancel or CancelToken(), saved, checkpoint_seconds)
+    finally:
+        trainer.close()
 
 
 class _Trainer:
@@ -90,9 +103,11 @@ class _Trainer:
             weights=weights,
             seed=config.seed,
         )
+        self._ahead = BatchesAhead(self._make_batch)
         self._steps = config.steps_per_epoch or self._batches.steps_per_pass
-        device, self._device_notes = choose_device(config.device)
-        self._network = place(network, device)
+        device, notes = choose_device(config.device)
+        self._network, device, more_notes = place_where_it_fits(network, device)
+        self._notes = [*notes, *more_notes]  # not told yet
         self._loss = loss.to(device)
         self._optimiser = _optimiser(network, config)
         self._average = (
@@ -107,12 +122,12 @@ class _Trainer:
         self._best_score = -math.inf
         self._epoch = 0
         self._seconds = 0.0
+        self._first_loss: float | None = None
 
     def run(
         self, cancel: CancelToken, checkpoint: Checkpoint | None, checkpoint_seconds: float
     ) -> Iterator[TrainingEvent]:
-        for text in self._device_notes:
-            yield Note(text)
+        yield from self._untold()
         stored = checkpoint.load() if checkpoint is not None else None
         self._choose_precision(stored)
         if stored is not None:
@@ -136,17 +151,18 @@ class _Trainer:
         score = self._best_score if self._validation else None
         yield TrainingFinished(self._best_epoch, score, reason)
 
+    def close(self) -> None:
+        """Stop making batches; called however the training ends."""
+        self._ahead.close()
+
     def _train_epoch(self, cancel: CancelToken) -> Iterator[TrainingEvent]:
         config, losses = self._config, []
         for step in range(self._steps):
             cancel.raise_if_cancelled()
             began = time.monotonic()
-            before = self._parts
             losses.append(self._learn(self._epoch * self._steps + step))
             self._seconds += time.monotonic() - began
-            if self._parts != before:
-                size = math.ceil(config.batch_size / self._parts)
-                yield Note(f"The memory is full; going on with {size} slices at a time.")
+            yield from self._untold()
             yield StepFinished(
                 epoch=self._epoch + 1,
                 epochs=config.epochs,
@@ -159,6 +175,8 @@ class _Trainer:
         began = time.monotonic()
         score = self._validate()
         self._seconds += time.monotonic() - began
+        if score is not None and score.note:
+            yield Note(score.note)
         self._epoch += 1
         best = score is None or not self._config.choose_best or score.mean_dice > self._best_score
         if best:
@@ -177,11 +195,7 @@ class _Trainer:
     def _learn(self, step: int) -> float:
         """Take one optimiser step, in more and smaller parts once the memory runs out."""
         config = self._config
-        images, target = self._batches.batch(step)
-        # Every step seeds its own numbers: a resumed training needs no stored generator.
-        generator = torch.Generator().manual_seed(_seed(config.seed, step, 0))
-        if config.augmentation is not None:
-            images, target = config.augmentation(images, target, generator)
+        images, target = self._ahead.batch(step)
         factor = config.rate(step, config.epochs * self._steps)
         for group in self._optimiser.param_groups:
             group["lr"] = config.learning_rate * group["rate"] * factor
@@ -199,11 +213,7 @@ class _Trainer:
                 if not is_out_of_memory(error):
                     raise
                 self._split_batch(error)
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"The loss became {loss} in step {step + 1}, so nothing was kept; "
-                "train again with a smaller learning rate."
-            )
+        self._require_sane(loss, step)
         if config.gradient_clip is not None:
             self._scaler.unscale_(self._optimiser)
             nn.utils.clip_grad_norm_(self._network.parameters(), config.gradient_clip)
@@ -212,6 +222,15 @@ class _Trainer:
         if self._average is not None:
             self._average.update(self._network)
         return loss
+
+    def _make_batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return images and labels of a step, changed at random; on a thread of their own."""
+        images, target = self._batches.batch(step)
+        if self._config.augmentation is None:
+            return images, target
+        # Every step seeds its own numbers: a resumed training needs no stored generator.
+        generator = torch.Generator().manual_seed(_seed(self._config.seed, step, 0))
+        return self._config.augmentation(images, target, generator)
 
     def _gradients(self, images: Tensor, target: Tensor) -> float:
         self._optimiser.zero_grad(set_to_none=True)
@@ -227,14 +246,45 @@ class _Trainer:
             total += float(loss.detach())
         return total
 
+    def _require_sane(self, loss: float, step: int) -> None:
+        if self._first_loss is None:
+            self._first_loss = loss
+        if not math.isfinite(loss) or loss > _DIVERGED * max(1.0, self._first_loss):
+            raise TrainingError(
+                f"The loss became {loss:.3g} in step {step + 1}, so nothing was kept; "
+                "train again with a smaller learning rate."
+            )
+
     def _split_batch(self, error: RuntimeError) -> None:
-        if self._parts >= self._config.batch_size:
+        single = self._parts >= self._config.batch_size
+        if single and self._runtime.device.type == "cpu":
             raise TrainingError(
                 "The memory does not hold a single slice; use a smaller crop or another device."
             ) from error
         self._optimiser.zero_grad(set_to_none=True)
         torch.cuda.empty_cache()
+        if single:
+            self._move_to_cpu()
+            return
         self._parts *= 2
+        size = math.ceil(self._config.batch_size / self._parts)
+        self._notes.append(f"The memory is full; going on with {size} slices at a time.")
+
+    def _move_to_cpu(self) -> None:
+        cpu = torch.device("cpu")
+        self._network.to(cpu)
+        self._loss.to(cpu)
+        self._optimiser.load_state_dict(self._optimiser.state_dict())  # follows its parameters
+        if self._average is not None:
+            self._average.move(cpu)
+        self._runtime = training_runtime(cpu, self._config.precision)
+        self._scaler = torch.amp.GradScaler("cpu", enabled=False)
+        self._gpus, self._parts = [], 1
+        self._notes.append(NO_ROOM_ON_GPU)
+
+    def _untold(self) -> Iterator[Note]:
+        texts, self._notes = self._notes, []
+        yield from map(Note, texts)
 
     def _validate(self) -> SliceScore | None:
         if not self._validation:

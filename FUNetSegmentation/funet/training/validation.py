@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from ..annotations.samples import SliceSample
 from ..images.segmentations import IGNORE_LABEL
-from ..runtime import Runtime
+from ..runtime import NO_ROOM_ON_GPU, Runtime, is_out_of_memory
 from .batches import common_sides, patch
 
 
@@ -23,10 +24,12 @@ class SliceScore:
         loss: mean of the batches' losses.
         dice: Dice of each structure 1, 2, … over the pixels of all slices together; NaN where
             neither the network nor the annotation shows the structure.
+        note: what the user should be told; empty if nothing.
     """
 
     loss: float
     dice: tuple[float, ...]
+    note: str = ""
 
     @property
     def mean_dice(self) -> float:
@@ -45,7 +48,7 @@ def score_slices(
     state: Mapping[str, Tensor] | None = None,
     batch_size: int = 8,
 ) -> SliceScore:
-    """Return loss and Dice of a network on whole slices.
+    """Return loss and Dice of a network on whole slices, however little memory there is.
 
     Args:
         network: put into evaluation mode for the call and left in the mode that it had.
@@ -53,27 +56,61 @@ def score_slices(
         loss: of (logits, target).
         runtime: device and precision.
         state: weights to use instead of the network's own.
-        batch_size: slices computed together.
+        batch_size: slices computed together; fewer where the memory does not hold them, and on the
+            CPU where the GPU does not hold a single one.
     """
+    try:
+        return _score(network, samples, loss, runtime, state, batch_size)
+    except RuntimeError as error:
+        if not is_out_of_memory(error) or (batch_size == 1 and runtime.device.type == "cpu"):
+            raise
+    torch.cuda.empty_cache()
+    if batch_size > 1:
+        fewer = batch_size // 2
+        return score_slices(
+            network, samples, loss=loss, runtime=runtime, state=state, batch_size=fewer
+        )
+    state = dict(network.state_dict() if state is None else state)
+    on_cpu = {name: tensor.cpu() for name, tensor in state.items()}
+    score = score_slices(
+        network,
+        samples,
+        loss=copy.deepcopy(loss).cpu(),
+        runtime=Runtime(torch.device("cpu")),
+        state=on_cpu,
+    )
+    return replace(score, note=NO_ROOM_ON_GPU)
+
+
+def _score(
+    network: nn.Module,
+    samples: Sequence[SliceSample],
+    loss: nn.Module,
+    runtime: Runtime,
+    state: Mapping[str, Tensor] | None,
+    batch_size: int,
+) -> SliceScore:
     sides = common_sides(samples, None)
     overlap = torch.zeros(3, 1, dtype=torch.long)
     losses: list[float] = []
     was_training = network.training
     network.eval()
-    for first in range(0, len(samples), batch_size):
-        part = samples[first : first + batch_size]
-        patches = [patch(sample, sides, np.random.default_rng(0)) for sample in part]
-        images = torch.from_numpy(np.stack([image for image, _ in patches])[:, None])
-        target = torch.from_numpy(np.stack([label for _, label in patches])).long()
-        images, target = images.to(runtime.device), target.to(runtime.device)
-        with runtime.autocast():
-            if state is None:
-                logits = network(images)
-            else:
-                logits = torch.func.functional_call(network, dict(state), (images,))
-        losses.append(float(loss(logits, target)))
-        overlap = overlap + _overlap(logits, target).cpu()
-    network.train(was_training)
+    try:
+        for first in range(0, len(samples), batch_size):
+            part = samples[first : first + batch_size]
+            patches = [patch(sample, sides, np.random.default_rng(0)) for sample in part]
+            images = torch.from_numpy(np.stack([image for image, _ in patches])[:, None])
+            target = torch.from_numpy(np.stack([label for _, label in patches])).long()
+            images, target = images.to(runtime.device), target.to(runtime.device)
+            with runtime.autocast():
+                if state is None:
+                    logits = network(images)
+                else:
+                    logits = torch.func.functional_call(network, dict(state), (images,))
+            losses.append(float(loss(logits, target)))
+            overlap = overlap + _overlap(logits, target).cpu()
+    finally:
+        network.train(was_training)
     both, predicted, annotated = overlap[:, 1:].double()
     dice = 2 * both / (predicted + annotated)
     return SliceScore(float(np.mean(losses)), tuple(dice.tolist()))

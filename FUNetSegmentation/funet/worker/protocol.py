@@ -224,7 +224,7 @@ def _check(kind: type, fields: Mapping[str, object]) -> None:
     if fields.keys() != expected.keys():
         raise ProtocolError(
             f"A worker message of type {_TYPE_NAMES[kind]!r} must have the fields "
-            f"{sorted(expected)}, not {sorted(fields)[:16]}."
+            f"{sorted(expected)}, not {repr(sorted(fields))[:200]}."
         )
     for name, value in fields.items():
         if value is None and expected[name].endswith("| None"):

@@ -18,7 +18,7 @@ from .. import __version__
 from ..errors import Cancelled, FunetError
 from ..progress import CancelToken
 from .context import Job, JobContext
-from .folders import remove_folder
+from .folders import remove_folder, touch
 from .protocol import (
     AliveEvent,
     CancelledEvent,
@@ -190,6 +190,7 @@ class Server:
     def _beat(self) -> None:
         while True:
             self._emit(AliveEvent())
+            touch(self._folder)
             time.sleep(HEARTBEAT_SECONDS)
 
     def _watch(self) -> None:

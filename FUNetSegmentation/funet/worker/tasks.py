@@ -126,6 +126,8 @@ def segment_many(
 
 def train(arguments: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
     """Train a new model from annotated arrays and publish it in the store."""
+    store = _store(arguments)
+    store.require_writable()
     preprocessing = Preprocessing.from_dict(arguments.get("preprocessing", {}))
     segments = tuple(Segment.from_dict(fields) for fields in arguments["segments"])
     plan = ModelPlan(
@@ -138,15 +140,14 @@ def train(arguments: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
     require_every_class(structures.samples, [segment.name for segment in segments])
     events = train_model(structures, plan, cancel=context.cancel)
     trained, notes = _followed(events, context, ModelTrained)
-    manifest = _store(arguments).publish(
-        trained.model.manifest, trained.model.network, trained.samples
-    )
+    manifest = _published(store, trained, arguments, context)
     return {"model": manifest.id, "name": manifest.name, "notes": notes}
 
 
 def fine_tune(arguments: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
     """Retrain a model on corrected slices; the new version is published only if it is kept."""
     store = _store(arguments)
+    store.require_writable()
     current = store.load(str(arguments["model"]))
     manifest = current.manifest
     structures = _structures(arguments, manifest.segments, manifest.preprocessing, context)
@@ -161,9 +162,7 @@ def fine_tune(arguments: Mapping[str, Any], context: JobContext) -> dict[str, An
     retrained, notes = _followed(events, context, ModelRetrained)
     finished = retrained.finished
     if finished.kept:
-        manifest = store.publish(
-            retrained.model.manifest, retrained.model.network, retrained.samples
-        )
+        manifest = _published(store, retrained, arguments, context)
     return {
         "model": manifest.id,
         "kept": finished.kept,
@@ -187,8 +186,9 @@ def export_model(arguments: Mapping[str, Any], context: JobContext) -> dict[str,
 
 def import_model(arguments: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
     """Add the model in the file ``path``; it may get another id, as the ``note`` says."""
-    del context
-    imported = archive.import_model(Path(arguments["path"]), _store(arguments))
+    # In the folder of the job, which the parent removes should this process be killed.
+    place = context.folder
+    imported = archive.import_model(Path(arguments["path"]), _store(arguments), temporary=place)
     manifest = imported.manifest
     return {"model": manifest.id, "name": manifest.name, "note": imported.note}
 
@@ -219,6 +219,20 @@ def _followed(
     if not isinstance(event, kind):
         raise WorkerError("The training ended without a result; run it again.")
     return event, notes
+
+
+def _published(
+    store: ModelStore,
+    learned: ModelTrained | ModelRetrained,
+    arguments: Mapping[str, Any],
+    context: JobContext,
+) -> Manifest:
+    """Publish a model; by ``run``, if given, the parent finds it after a cancel that came late."""
+    manifest = learned.model.manifest
+    if "run" in arguments:
+        manifest = replace(manifest, training=manifest.training | {"run": str(arguments["run"])})
+    context.cancel.raise_if_cancelled()
+    return store.publish(manifest, learned.model.network, learned.samples)
 
 
 def _store(arguments: Mapping[str, Any]) -> ModelStore:

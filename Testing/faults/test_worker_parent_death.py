@@ -15,6 +15,8 @@ from worker_tools import HERE, LIMIT_SECONDS, TEST_ENVIRONMENT, is_gone, seconds
 from funet.worker.folders import create_private_folder
 from funet.worker.transport import worker_environment
 
+pytestmark = pytest.mark.case(11)
+
 
 def run_parent(*arguments: str) -> tuple[subprocess.Popen[bytes], list[int]]:
     """A parent that has started a worker, and the process ids that it names."""

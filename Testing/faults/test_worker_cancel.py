@@ -13,6 +13,8 @@ from funet.progress import Progress
 from funet.worker.client import WorkerClient
 from funet.worker.handle import JobHandle, JobState
 
+pytestmark = pytest.mark.case(12)
+
 
 def assert_cancelled(client: WorkerClient, handle: JobHandle, limit: float = 2.0) -> None:
     assert seconds_to_end(client, handle) < limit
