@@ -16,9 +16,11 @@ MODELS = ROOT / "FUNetSegmentation" / "Resources" / "Models"
 @pytest.mark.parametrize(
     "table",
     [
+        "compare_acdc/table.md",
         "compare_hippocampus/table.md",
         "compare_midbrain/table.md",
         "demo/dice_on_slices_never_annotated.md",
+        "faults.md",
     ],
 )
 def test_a_table_of_the_readme_is_that_of_its_result_file(table: str) -> None:
@@ -41,6 +43,20 @@ def test_the_numbers_of_the_worklist_are_those_of_its_result_file(model: str) ->
     row = next(line for line in README.splitlines() if line.startswith(f"| worklist, `{model}` |"))
     for number in re.findall(r"\d+\.\d+(?:±\d+\.\d+)?", row):
         assert number in report
+
+
+@pytest.mark.parametrize(
+    ("head", "report"),
+    [
+        ("| way | corrected slices |", "corrections_hippocampus-t1_scanner.md"),
+        ("|  | measured | value |", "speed.md"),
+    ],
+)
+def test_a_table_of_the_readme_is_one_of_its_report(head: str, report: str) -> None:
+    start = README.index(head)
+    table = README[start:].partition("\n\n")[0]
+    assert table.count("\n") > 2
+    assert table in (RESULTS / report).read_text(encoding="utf-8")
 
 
 def test_every_file_that_the_readme_links_to_exists() -> None:
