@@ -104,7 +104,7 @@ RECIPE = Recipe(
     ),
     preprocessing=PREPROCESSING,
     config=TrainingConfig(
-        epochs=60,
+        epochs=120,
         steps_per_epoch=60,
         batch_size=8,
         learning_rate=2e-3,
