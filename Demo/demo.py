@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -50,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     output: Path = parser.parse_args(argv).output
     output.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
+    shutil.rmtree(output / "models", ignore_errors=True)  # of an earlier demo
     demo_scene = DemoScene()
     logic = SegmentationLogic(modelsFolder=output / "models", scene=demo_scene.scene)
     try:

@@ -29,8 +29,8 @@ def phantom_slices(
     takes the label that most of them have there.
 
     Args:
-        samples: slices of single subjects with complete labels, of at least three subjects that
-            show a structure, in the order of the slices.
+        samples: slices of single subjects with complete labels, in the order of the slices; if
+            fewer than three subjects show a structure, as in a trial, all of these are averaged.
         count: number of phantoms.
         crop: longest side in pixels; ``None`` for that of the smallest slice.
 
@@ -42,9 +42,10 @@ def phantom_slices(
         if sample.shows_structure:
             shown.setdefault(sample.subject, []).append(sample)
     rng = np.random.default_rng(0)
+    together = min(SUBJECTS, len(shown))
     phantoms = []
     for index in range(count):
-        names = sorted(rng.choice(sorted(shown), SUBJECTS, replace=False).tolist())
+        names = sorted(rng.choice(sorted(shown), together, replace=False).tolist())
         level = rng.uniform(*LEVELS)
         chosen = [shown[name][int(level * (len(shown[name]) - 1))] for name in names]
         phantoms.append(_average(chosen, index, crop))

@@ -28,6 +28,7 @@ from simulated_reader import Subject, mean_dice, predict, read_subject
 from stored_records import read_record, read_split, settings_of, write_record
 
 from funet.annotations.samples import samples_from_volume
+from funet.loss_config import LossConfig
 from funet.models.model import Model
 from funet.models.store import ModelStore
 from funet.networks import build_network
@@ -44,6 +45,7 @@ def ways() -> Mapping[str, TrainingConfig]:
     practice = training_preset("practice")
     return {
         "practice": practice,
+        "practice, feedback weight": replace(practice, loss=LossConfig(dice_weight=1.0)),
         "paper": replace(training_preset("paper"), epochs=practice.epochs),
     }
 

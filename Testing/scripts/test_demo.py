@@ -27,6 +27,7 @@ def test_the_demo_writes_segmentations_a_table_and_a_picture(results: Path) -> N
         "demo.png",
         "dice_on_slices_never_annotated.csv",
         "dice_on_slices_never_annotated.md",
+        "made_by.json",
     }
     assert (results / "demo.png").read_bytes().startswith(b"\x89PNG")
 

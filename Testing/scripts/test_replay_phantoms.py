@@ -74,9 +74,3 @@ def test_shipped_models_repeat_averages_of_their_training_subjects(study: str) -
         names = phantom.subject.split(" + ")
         assert len(set(names)) == SUBJECTS
         assert set(names) <= training
-
-
-@pytest.mark.parametrize("study", ["hippocampus", "midbrain"])
-def test_a_shipped_model_is_small(study: str) -> None:
-    files = (MODELS / f"{study}-t1").iterdir()
-    assert sum(path.stat().st_size for path in files) <= 10_000_000

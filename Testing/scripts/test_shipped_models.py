@@ -10,7 +10,7 @@ from split import read_split
 from funet.evaluation.metrics import dice
 from funet.images.volumes import read_label_map, read_volume
 from funet.models.locations import default_shipped_folder
-from funet.models.model import load_model
+from funet.models.model import load_model, load_samples_of
 from funet.prediction.inference import Predictor
 
 SHIPPED = ("hippocampus-t1", "midbrain-t1")
@@ -26,7 +26,10 @@ def test_a_shipped_model_is_complete_and_small(name: str) -> None:
     assert model.manifest.licence
     assert "not for clinical use" in model.manifest.description
     assert all(segment.terminology for segment in model.manifest.segments)
-    assert model.manifest.samples is None  # nobody's images travel with it
+    phantoms = load_samples_of(model)
+    assert phantoms
+    # Averages of several; nobody's own image travels with it.
+    assert all(" + " in phantom.subject for phantom in phantoms)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
