@@ -49,6 +49,7 @@ def test_the_numbers_of_the_worklist_are_those_of_its_result_file(model: str) ->
     ("head", "report"),
     [
         ("| way | corrected slices |", "corrections_hippocampus-t1_scanner.md"),
+        ("|  | measured | value", "speed.md"),
     ],
 )
 def test_a_table_of_the_readme_is_one_of_its_report(head: str, report: str) -> None:
