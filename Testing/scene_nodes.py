@@ -202,3 +202,26 @@ def slice_view(scene: Any, orientation: str) -> Any:
     node.SetOrientation(orientation)
     node.SetDimensions(200, 200, 1)
     return node
+
+
+def without_image(scene: Any) -> Any:
+    """A volume node called thing that has no image yet."""
+    return scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "thing")
+
+
+def without_voxels(scene: Any) -> Any:
+    """A volume node called thing whose image is empty."""
+    node = without_image(scene)
+    node.SetAndObserveImageData(vtk.vtkImageData())
+    return node
+
+
+def with_components(count: int) -> Any:
+    """Makes a volume node called thing with so many values in each voxel."""
+
+    def make(scene: Any) -> Any:
+        node = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "thing")
+        node.SetAndObserveImageData(image_data(np.zeros((2, 3, 4, count), np.uint8)))
+        return node
+
+    return make

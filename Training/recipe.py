@@ -88,12 +88,12 @@ def run(recipe: Recipe, argv: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     split = read_split(recipe.split).first(arguments.subjects)
     if arguments.phantoms_only:
-        renew_phantoms(recipe, arguments.output / recipe.id, arguments.data, split)
+        renew_phantoms(recipe, arguments.output / recipe.id, arguments, split)
         return 0
     training, validation = (
-        [s for subject in part for s in recipe.samples(subject, arguments.data, arguments.seed)]
-        for part in (split.train, split.validation)
+        samples_of(recipe, part, arguments) for part in (split.train, split.validation)
     )
+    phantoms = phantom_slices(training, recipe.phantoms, recipe.phantom_side)
     if recipe.generated is not None:
         for subject in split.train:
             training += recipe.generated(subject, arguments.data, arguments.seed)
@@ -134,21 +134,29 @@ def run(recipe: Recipe, argv: Sequence[str] | None = None) -> int:
     )
     metrics = _measure(Model(manifest, network), arguments.data, recipe, split)
     manifest = replace(manifest, metrics=metrics)
-    phantoms = phantoms_of(recipe, arguments.data, split)
     save_model(arguments.output / recipe.id, manifest, network, phantoms)
     return 0
 
 
-def phantoms_of(recipe: Recipe, data: Path, split: Split) -> tuple[SliceSample, ...]:
-    """Return what the model keeps to repeat in a retraining, made of its training subjects."""
-    samples = [sample for name in split.train for sample in recipe.samples(name, data, 0)]
-    return phantom_slices(samples, recipe.phantoms, recipe.phantom_side)
+def samples_of(
+    recipe: Recipe, subjects: Sequence[str], arguments: argparse.Namespace
+) -> list[SliceSample]:
+    """Return the slices of subjects."""
+    return [
+        sample
+        for subject in subjects
+        for sample in recipe.samples(subject, arguments.data, arguments.seed)
+    ]
 
 
-def renew_phantoms(recipe: Recipe, folder: Path, data: Path, split: Split) -> None:
+def renew_phantoms(
+    recipe: Recipe, folder: Path, arguments: argparse.Namespace, split: Split
+) -> None:
     """Make the phantoms of a model again; its weights stay as they are."""
     manifest = load_model(folder).manifest
-    kept = save_samples(folder / SAMPLES_NAME, phantoms_of(recipe, data, split))
+    training = samples_of(recipe, split.train, arguments)
+    phantoms = phantom_slices(training, recipe.phantoms, recipe.phantom_side)
+    kept = save_samples(folder / SAMPLES_NAME, phantoms)
     renewed = dump_manifest(manifest.with_files(manifest.weights, kept))
     (folder / MANIFEST_NAME).write_bytes(renewed)
 

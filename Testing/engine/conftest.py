@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from engine_fixtures import boxes_model, client, shared_client, shell, study
+from engine_fixtures import archive, boxes_model, client, folder, shared_client, shell, study
 
-__all__ = ["boxes_model", "client", "shared_client", "shell", "study"]
+__all__ = ["archive", "boxes_model", "client", "folder", "shared_client", "shell", "study"]

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from command_line import Shell, train_words
 from studies import write_study
+from tiny_models import tiny_manifest, tiny_network, tiny_samples
 from worker_tools import open_client
 
 from funet.cli import main
+from funet.models.archive import export_model
+from funet.models.model import save_model
 from funet.worker.client import Patience, WorkerClient
 
 
@@ -21,6 +24,20 @@ def shell(
     """The funet command with a store of models of its own."""
     monkeypatch.setenv("FUNET_MODELS", str(tmp_path / "store"))
     return Shell(capsys, tmp_path / "store")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The folder of a tiny model that keeps slices."""
+    save_model(tmp_path / "tiny", tiny_manifest(), tiny_network(), tiny_samples())
+    return tmp_path / "tiny"
+
+
+@pytest.fixture
+def archive(folder: Path, tmp_path: Path) -> Path:
+    """The same model as one file, without its slices."""
+    export_model(folder, tmp_path / "tiny.zip")
+    return tmp_path / "tiny.zip"
 
 
 @pytest.fixture(scope="session")

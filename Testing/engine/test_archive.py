@@ -2,21 +2,20 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import zipfile
 from pathlib import Path
 
 import pytest
 from tiny_models import (
+    archive_content,
     folder_content,
     same_weights,
     tiny_manifest,
     tiny_network,
-    tiny_samples,
 )
 
 from funet.errors import FunetError, ModelError
 from funet.models.archive import export_model, import_model
-from funet.models.model import load_samples_of, save_model
+from funet.models.model import load_samples_of
 from funet.models.store import ModelStore
 
 MANIFEST, WEIGHTS, SAMPLES = "model.json", "weights.safetensors", "samples.safetensors"
@@ -28,35 +27,11 @@ def store(tmp_path: Path) -> ModelStore:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    save_model(tmp_path / "tiny", tiny_manifest(), tiny_network(), tiny_samples())
-    return tmp_path / "tiny"
-
-
-@pytest.fixture
-def archive(folder: Path, tmp_path: Path) -> Path:
-    export_model(folder, tmp_path / "tiny.zip")
-    return tmp_path / "tiny.zip"
-
-
-@pytest.fixture
 def temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = tmp_path / "temporary"
     place.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(place))
     return place
-
-
-def rewritten(archive: Path, *entries: tuple[str | zipfile.ZipInfo, bytes]) -> Path:
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
-        for entry, data in entries:
-            target.writestr(entry, data)
-    return archive
-
-
-def content(archive: Path) -> dict[str, bytes]:
-    with zipfile.ZipFile(archive) as source:
-        return {name: source.read(name) for name in source.namelist()}
 
 
 def test_a_model_travels_from_one_store_to_another(archive: Path, store: ModelStore) -> None:
@@ -77,8 +52,8 @@ def test_samples_travel_only_when_asked_for(
 ) -> None:
     export_model(folder, tmp_path / "bare.zip")
     export_model(folder, tmp_path / "full.zip", include_samples=True)
-    assert sorted(content(tmp_path / "bare.zip")) == [MANIFEST, WEIGHTS]
-    assert sorted(content(tmp_path / "full.zip")) == [MANIFEST, SAMPLES, WEIGHTS]
+    assert sorted(archive_content(tmp_path / "bare.zip")) == [MANIFEST, WEIGHTS]
+    assert sorted(archive_content(tmp_path / "full.zip")) == [MANIFEST, SAMPLES, WEIGHTS]
     import_model(tmp_path / "full.zip", store)
     assert len(load_samples_of(store.load("tiny"))) == 3
 

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import textwrap
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +98,9 @@ def run_child(code: str, *arguments: object) -> str:
     )
     assert child.returncode == 0, child.stderr
     return child.stdout
+
+
+def archive_content(archive: Path) -> dict[str, bytes]:
+    """The files in an exported model, by name."""
+    with zipfile.ZipFile(archive) as source:
+        return {name: source.read(name) for name in source.namelist()}

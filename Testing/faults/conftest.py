@@ -11,15 +11,17 @@ from pathlib import Path
 
 import pytest
 from case_report import CaseReport
-from engine_fixtures import client, shared_client, shell, study
+from engine_fixtures import archive, client, folder, shared_client, shell, study
 from leftovers import files_in, left_running, processes_with, snapshot
 from mrml_fixtures import case, known_models, logic, own_logic, predicted, runner, scene
-from panel_fixtures import desk, models, open_panel, qt
+from panel_fixtures import desk, models, open_panel, qt, segmented
 
 __all__ = [
+    "archive",
     "case",
     "client",
     "desk",
+    "folder",
     "known_models",
     "logic",
     "models",
@@ -29,6 +31,7 @@ __all__ = [
     "qt",
     "runner",
     "scene",
+    "segmented",
     "shared_client",
     "shell",
     "study",

@@ -16,11 +16,11 @@ import pytest
 import torch
 from pickles import pickled
 from refusals import assert_plain_sentence, little_memory, refused
-from tiny_models import same_weights, tiny_manifest, tiny_network, tiny_samples
+from tiny_models import archive_content, same_weights, tiny_manifest, tiny_network
 
 from funet.errors import ModelError
-from funet.models.archive import export_model, import_model
-from funet.models.model import load_model, save_model
+from funet.models.archive import import_model
+from funet.models.model import load_model
 from funet.models.store import ModelStore
 
 MANIFEST, WEIGHTS, SAMPLES = "model.json", "weights.safetensors", "samples.safetensors"
@@ -35,28 +35,11 @@ def store(tmp_path: Path) -> ModelStore:
     return store
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    save_model(tmp_path / "tiny", tiny_manifest(), tiny_network(), tiny_samples())
-    return tmp_path / "tiny"
-
-
-@pytest.fixture
-def archive(folder: Path, tmp_path: Path) -> Path:
-    export_model(folder, tmp_path / "tiny.zip")
-    return tmp_path / "tiny.zip"
-
-
 def rewritten(archive: Path, entries: Entries) -> Path:
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
         for entry, data in entries:
             target.writestr(entry, data)
     return archive
-
-
-def content(archive: Path) -> dict[str, bytes]:
-    with zipfile.ZipFile(archive) as source:
-        return {name: source.read(name) for name in source.namelist()}
 
 
 @pytest.mark.case(5)
@@ -91,7 +74,7 @@ def test_a_description_out_of_bounds_is_refused_wherever_it_is_met(
     record[key] = record[key] | value if isinstance(value, dict) else value
     hostile = json.dumps(record).encode()
     (folder / MANIFEST).write_bytes(hostile)
-    rewritten(archive, [(MANIFEST, hostile), (WEIGHTS, content(archive)[WEIGHTS])])
+    rewritten(archive, [(MANIFEST, hostile), (WEIGHTS, archive_content(archive)[WEIGHTS])])
     untouched(folder.parent)
     with little_memory():
         with refused(said):
@@ -202,7 +185,7 @@ def test_a_hostile_archive_is_refused_and_leaves_nothing(
     change: Callable[[dict[str, bytes]], Entries],
     said: str,
 ) -> None:
-    rewritten(archive, change(content(archive)))
+    rewritten(archive, change(archive_content(archive)))
     untouched(archive.parent, archive.parent.parent / "evil", Path("/etc/evil"))
     # What the message says is that the archive cannot be imported, not some file unpacked from it.
     with (
@@ -216,7 +199,7 @@ def test_a_hostile_archive_is_refused_and_leaves_nothing(
 def test_an_entry_that_lies_about_its_size_is_stopped(
     archive: Path, store: ModelStore, untouched: Callable[..., None]
 ) -> None:
-    files = content(archive)
+    files = archive_content(archive)
     rewritten(archive, [(MANIFEST, files[MANIFEST]), (WEIGHTS, bytes(2**26))])
     true_size = (2**26).to_bytes(4, "little")
     claimed = len(files[WEIGHTS]).to_bytes(4, "little")
@@ -271,7 +254,7 @@ def test_a_pickle_in_an_archive_is_refused_and_not_run(
     """Size and hash of the pickle are what the description promises."""
     canary = tmp_path / "canary"
     bomb = pickled(canary, writer, tmp_path / "bomb")
-    files = content(archive)
+    files = archive_content(archive)
     kind = part.partition(".")[0]
     facts = {f"{kind}_bytes": len(bomb), f"{kind}_sha256": hashlib.sha256(bomb).hexdigest()}
     manifest = json.dumps(json.loads(files[MANIFEST]) | facts).encode()

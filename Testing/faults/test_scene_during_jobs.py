@@ -92,6 +92,12 @@ def test_a_result_without_a_place_is_discarded_without_an_error(
     np.testing.assert_array_equal(labels_of(node, another), boxes())
 
 
+def assert_predicted(segmentation_node: Any, volume_node: Any) -> None:
+    """All slices but the corrected one show the boxes as they are."""
+    labels = labels_of(segmentation_node, volume_node)
+    np.testing.assert_array_equal(np.delete(labels, CORRECTED, 0), np.delete(boxes(), CORRECTED, 0))
+
+
 @pytest.mark.case(15)
 @pytest.mark.parametrize("kind", ["segment", "update", "retrain"])
 def test_what_was_renamed_during_a_job_gets_its_result(
@@ -108,8 +114,7 @@ def test_what_was_renamed_during_a_job_gets_its_result(
     segments.GetNthSegment(0).SetName("Small box")  # the name of the other one
     segments.GetNthSegment(1).SetName("🧠")
     assert finish(runner, task).state == "done", task.error
-    labels = labels_of(a_prediction, a_volume)
-    np.testing.assert_array_equal(np.delete(labels, CORRECTED, 0), np.delete(boxes(), CORRECTED, 0))
+    assert_predicted(a_prediction, a_volume)
     names = [segments.GetNthSegment(number).GetName() for number in range(2)]
     assert names == ["Small box", "🧠"]
     assert segments.GetNumberOfSegments() == 2
@@ -124,8 +129,7 @@ def test_a_segment_that_was_removed_during_a_job_is_made_again(
     segments = a_prediction.GetSegmentation()
     segments.RemoveSegment(segments.GetNthSegmentID(1))
     assert finish(runner, task).state == "done"
-    labels = labels_of(a_prediction, a_volume)
-    np.testing.assert_array_equal(np.delete(labels, CORRECTED, 0), np.delete(boxes(), CORRECTED, 0))
+    assert_predicted(a_prediction, a_volume)
 
 
 def darken(volume_node: Any) -> None:
@@ -152,10 +156,7 @@ def test_the_volume_as_it_was_at_the_start_counts_and_the_user_is_told(
     (said,) = [note for note in task.notes if "was changed meanwhile" in note]
     assert a_volume.GetName() in said
     if kind == "segment":
-        labels = labels_of(a_prediction, a_volume)
-        np.testing.assert_array_equal(
-            np.delete(labels, CORRECTED, 0), np.delete(boxes(), CORRECTED, 0)
-        )
+        assert_predicted(a_prediction, a_volume)
 
 
 @pytest.mark.case(16)

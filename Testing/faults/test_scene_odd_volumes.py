@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import vtk
 from numpy.typing import NDArray
 from scene_content import scene_content
-from scene_nodes import image_data, volume_of
+from scene_nodes import volume_of, with_components, without_image, without_voxels
 from sentences import assert_plain
 from threshold_models import boxes, image, labels_of
 
@@ -17,25 +16,6 @@ from funet.errors import InputError
 from FUNetSegmentationLib.workflow.logic import SegmentationLogic
 
 from phantoms import axial_grid
-
-
-def without_image(scene: Any) -> Any:
-    return scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "thing")
-
-
-def without_voxels(scene: Any) -> Any:
-    node = without_image(scene)
-    node.SetAndObserveImageData(vtk.vtkImageData())
-    return node
-
-
-def with_components(count: int) -> Any:
-    def make(scene: Any) -> Any:
-        node = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "thing")
-        node.SetAndObserveImageData(image_data(np.zeros((2, 3, 4, count), np.uint8)))
-        return node
-
-    return make
 
 
 def all_nan(scene: Any) -> Any:

@@ -12,28 +12,15 @@ import numpy as np
 import pytest
 import slicer
 from impatience import little_patience
-from panel_scene import add_boxes, boxes, correct, labels_of
+from panel_scene import CORRECTED, add_boxes, boxes, correct, labels_of
 from panel_tools import Desk
 from scene_content import scene_content
 from sentences import assert_plain
-
-CORRECTED = 4
 
 
 @pytest.fixture(autouse=True)
 def _attribute_style() -> None:
     host.use_attribute_style(__name__)
-
-
-@pytest.fixture
-def segmented(desk: Desk) -> Desk:
-    """The panel after a first segmentation, with one slice corrected."""
-    volume = add_boxes()
-    host.spin(0.05)
-    desk.choose(volume)
-    desk.press_and_wait("segmentButton")
-    correct(desk.segmentation, volume, CORRECTED)
-    return desk
 
 
 @pytest.mark.case(10, 11)

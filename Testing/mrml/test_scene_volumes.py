@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
-import vtk
 from image_files import save_volume
 from scene_nodes import (
     LPS_TO_RAS,
@@ -17,6 +16,9 @@ from scene_nodes import (
     under,
     under_bent_space,
     volume_of,
+    with_components,
+    without_image,
+    without_voxels,
 )
 
 from funet.errors import InputError
@@ -163,22 +165,6 @@ def test_slices_are_acquired_where_they_are_thickest() -> None:
     assert plane_of(cube, acquisition_axis(cube)) == "axial"
 
 
-def _no_voxels(scene: Any) -> Any:
-    return scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "thing")
-
-
-def _empty_image(scene: Any) -> Any:
-    node = _no_voxels(scene)
-    node.SetAndObserveImageData(vtk.vtkImageData())
-    return node
-
-
-def _colours(scene: Any) -> Any:
-    node = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "thing")
-    node.SetAndObserveImageData(image_data(np.zeros((2, 3, 4, 3), np.uint8)))
-    return node
-
-
 def _sheared(scene: Any) -> Any:
     node = volume_of(scene, axial_grid(), name="thing")
     node.SetIToRASDirection(1.0, 0.3, 0.0)
@@ -192,9 +178,9 @@ def _no_volume(scene: Any) -> Any:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (_no_voxels, "no voxels"),
-        (_empty_image, "no voxels"),
-        (_colours, "3 values per voxel"),
+        (without_image, "no voxels"),
+        (without_voxels, "no voxels"),
+        (with_components(3), "3 values per voxel"),
         (_sheared, "perpendicular"),
         (_no_volume, "not a volume"),
     ],

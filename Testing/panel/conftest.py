@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from panel_fixtures import desk, models, open_panel, qt
+from panel_fixtures import desk, models, open_panel, qt, segmented
 
-__all__ = ["desk", "models", "open_panel", "qt"]
+__all__ = ["desk", "models", "open_panel", "qt", "segmented"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import host
 import pytest
+from panel_scene import CORRECTED, add_boxes, correct
 from panel_tools import Desk, opened
 from threshold_models import publish
 
@@ -32,6 +33,17 @@ def open_panel(models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
 def desk(open_panel: Callable[..., Desk]) -> Desk:
     """The opened panel in an empty scene."""
     return open_panel()
+
+
+@pytest.fixture
+def segmented(desk: Desk) -> Desk:
+    """The panel after a first segmentation, with one slice corrected."""
+    volume = add_boxes()
+    host.spin(0.05)
+    desk.choose(volume)
+    desk.press_and_wait("segmentButton")
+    correct(desk.segmentation, volume, CORRECTED)
+    return desk
 
 
 @pytest.fixture

@@ -11,8 +11,18 @@ import slicer
 from scene_nodes import mask_of, paint, volume_of
 from threshold_models import SEGMENTS, boxes, image, labels_of
 
-__all__ = ["SEGMENTS", "add_boxes", "boxes", "correct", "labels_of", "mask_of", "write_boxes"]
+__all__ = [
+    "CORRECTED",
+    "SEGMENTS",
+    "add_boxes",
+    "boxes",
+    "correct",
+    "labels_of",
+    "mask_of",
+    "write_boxes",
+]
 
+CORRECTED = 4  # the slice that is corrected where one will do
 _CALM = 0.45  # seconds after a stroke until the panel looks at it
 
 

@@ -13,29 +13,17 @@ from typing import Any
 import host
 import pytest
 import slicer
-from panel_scene import add_boxes, correct, labels_of
+from panel_scene import CORRECTED, add_boxes, correct, labels_of
 from panel_tools import Desk, opened
 
 LONGEST_GAP = 0.1  # seconds that the user interface may stand still
 TICK_MS = 10
 ATTEMPTS = 5  # other programs may hold the processor for a while
-CORRECTED = 4
 
 
 @pytest.fixture(autouse=True)
 def _attribute_style() -> None:
     host.use_attribute_style(__name__)
-
-
-@pytest.fixture
-def segmented(desk: Desk) -> Desk:
-    """The panel after a first segmentation, with one slice corrected."""
-    volume = add_boxes()
-    host.spin(0.05)
-    desk.choose(volume)
-    desk.press_and_wait("segmentButton")
-    correct(desk.segmentation, volume, CORRECTED)
-    return desk
 
 
 @pytest.fixture
