@@ -27,6 +27,7 @@ from .loss_config import BETA_RANGE, MIN_WEIGHT_RANGE, LossConfig
 Reduction = Literal["mean", "sum", "none"]
 
 _LN_2 = math.log(2)
+_LEAST_LOG_P = -1e30  # logits of 1e38 give -infinity; the sum over the pixels must stay a number
 
 
 def feedback_weight(log_probability: Tensor, beta: float = 3.0, min_weight: float = 0.01) -> Tensor:
@@ -82,7 +83,7 @@ def feedback_weighted_cross_entropy(
     """Cross-entropy in which every pixel weighs more, the worse it is predicted; equation (1).
 
     Computed in float32 at least, also under autocast; finite, with finite gradients, for all
-    finite logits. With ``min_weight=1`` it is ``torch.nn.functional.cross_entropy``, except that
+    finite logits, because the -log(p) of a pixel is taken as 1e30 at most. With ``min_weight=1`` it is ``torch.nn.functional.cross_entropy``, except that
     the mean over no pixel at all is 0 with a zero gradient, where PyTorch gives NaN.
 
     Args:
@@ -246,7 +247,7 @@ class _FeedbackCrossEntropy(torch.autograd.Function):
         ctx: Any, logits: Tensor, labels: Tensor, beta: float, min_weight: float, detach: bool
     ) -> Tensor:
         log_probabilities = F.log_softmax(logits, dim=1)
-        log_p = log_probabilities.gather(1, labels)
+        log_p = log_probabilities.gather(1, labels).clamp_min_(_LEAST_LOG_P)
         # Powers of two: three times as fast as exp, nine times as fast as pow.
         power = (log_p * (beta / _LN_2)).exp2_()
         weight = (power * math.log2(min_weight)).exp2_()

@@ -122,7 +122,7 @@ def test_the_weight_map_shows_the_weight_of_every_pixel_and_0_where_ignored() ->
 
 
 @given(
-    values=st.lists(st.tuples(*[st.floats(-1e30, 1e30)] * 3), min_size=1, max_size=8),
+    values=st.lists(st.tuples(*[st.floats(-3.4e38, 3.4e38)] * 3), min_size=1, max_size=8),
     beta=BETAS,
     min_weight=MIN_WEIGHTS,
     detach=st.booleans(),
