@@ -15,7 +15,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,12 @@ from template import NAME, TISSUES, brain_template, template_file, tissue_refere
 
 from funet.evaluation.metrics import dice
 from funet.evaluation.tables import Table
-from funet.models.manifest import utc_now
 from funet.progress import Progress
-from funet.provenance import machine, versions
+from funet.provenance import run_record
 from FUNetSegmentationLib.scene.labels import read_labels
 from FUNetSegmentationLib.scene.segmentation_nodes import create_segmentation
 from FUNetSegmentationLib.scene.structures import ensure_segments
-from FUNetSegmentationLib.scene.writing import write_prediction
+from FUNetSegmentationLib.scene.writing import draw_slices
 from FUNetSegmentationLib.workflow.logic import SegmentationLogic
 
 ANNOTATED = (45, 80, 115)  # the three axial slices that a reader draws
@@ -93,7 +92,8 @@ def teach_tissues(
     names = " and ".join(tissue.name for tissue in TISSUES)
     say(f"2. Teaching {names} from the {len(ANNOTATED)} slices {list(ANNOTATED)}")
     drawing = create_segmentation(volume_node, "Drawn slices")
-    draw(drawing, reference.array, volume_node, ANNOTATED)
+    ids = ensure_segments(drawing, TISSUES)
+    draw_slices(drawing, reference.array, ids, volume_node, AXIAL, ANNOTATED)
     model = logic.trainNewModel(
         volume_node, drawing, "Brain tissue", epochs=EPOCHS, progressCallback=show
     )
@@ -103,7 +103,8 @@ def teach_tissues(
     demo_scene.save_segmentation(segmentation, output / f"{NAME}_brain-tissue_before.seg.nrrd")
     chosen = most_doubtful(logic, segmentation)
     say(f"   The worklist puts slices {chosen} first; correcting them and retraining")
-    draw(segmentation, reference.array, volume_node, chosen)
+    ids = ensure_segments(segmentation, TISSUES)
+    draw_slices(segmentation, reference.array, ids, volume_node, AXIAL, chosen)
     result = logic.retrain(segmentation, steps=STEPS, progressCallback=show)
     say(f"   {result.reason}")
     after = labels_of(segmentation, volume_node)
@@ -124,21 +125,6 @@ def most_doubtful(logic: SegmentationLogic, segmentation: Any) -> list[int]:
         if len(chosen) == CORRECTIONS:
             break
     return sorted(chosen)
-
-
-def draw(
-    segmentation: Any, labels: NDArray[np.uint8], volume_node: Any, slices: Iterable[int]
-) -> None:
-    """Make some slices look like ``labels``, as a reader would with the Segment Editor."""
-    write_prediction(
-        segmentation,
-        labels,
-        ensure_segments(segmentation, TISSUES),
-        volume_node,
-        protected_slices=(),
-        axis=AXIAL,
-        only_slices=slices,
-    )
 
 
 def labels_of(segmentation: Any, volume_node: Any) -> NDArray[np.uint8]:
@@ -172,10 +158,7 @@ def write_made_by(output: Path, seconds: float) -> None:
         "command": "make demo",
         "data": f"{NAME} of nilearn",
         "seed": 0,
-        "date": utc_now(),
-        "seconds": round(seconds, 1),
-        "versions": versions(),
-        "machine": machine(),
+        **run_record(seconds),
     }
     text = json.dumps(record, indent=1) + "\n"
     (output / "made_by.json").write_text(text, encoding="utf-8")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from .phantom import STRUCTURES, add_phantom, phantom_arrays
 from .scene.labels import read_labels
 from .scene.segmentation_nodes import create_segmentation
 from .scene.structures import ensure_segments, new_structures, segments_of_model
-from .scene.writing import write_prediction
+from .scene.writing import draw_slices
 from .workflow.logic import SegmentationLogic
 
 EPOCHS = 40
@@ -52,7 +52,8 @@ def _run(logic: SegmentationLogic, scene: Any, say: Callable[[str], None]) -> No
     say("Training a model from five drawn slices")
     taught, truth = add_phantom(scene, "Phantom head"), phantom_arrays()[1]
     drawing = create_segmentation(taught, "Drawing")
-    _draw(drawing, truth, ensure_segments(drawing, structures), taught, DRAWN_SLICES)
+    drawn = ensure_segments(drawing, structures)
+    draw_slices(drawing, truth, drawn, taught, AXIAL, DRAWN_SLICES)
     model = logic.trainNewModel(taught, drawing, name="Phantom", epochs=EPOCHS, seed=0)
 
     say("Segmenting another head with it")
@@ -67,7 +68,7 @@ def _run(logic: SegmentationLogic, scene: Any, say: Callable[[str], None]) -> No
 
     say("Correcting the two most doubtful slices, and accepting a third")
     corrected = [item.sliceIndex for item in logic.review(segmentation)[:2]]
-    _draw(segmentation, truth, ids, patient, corrected)
+    draw_slices(segmentation, truth, ids, patient, AXIAL, corrected)
     accepted = logic.review(segmentation)[0].sliceIndex
     logic.acceptSlice(segmentation, accepted)
     changed = sorted(k for k in corrected if (first[k] != truth[k]).any())
@@ -86,25 +87,6 @@ def _run(logic: SegmentationLogic, scene: Any, say: Callable[[str], None]) -> No
     back = read_labels(segmentation, ids, patient).labels
     untouched = [k for k in range(len(first)) if k not in (*corrected, accepted)]
     _require((back[untouched] == first[untouched]).all(), "the earlier prediction did not return")
-
-
-def _draw(
-    segmentation_node: Any,
-    labels: NDArray[np.uint8],
-    ids: Mapping[int, str],
-    volume_node: Any,
-    slices: Iterable[int],
-) -> None:
-    """Make some slices look like ``labels``, as a reader would with the Segment Editor."""
-    write_prediction(
-        segmentation_node,
-        labels,
-        ids,
-        volume_node,
-        protected_slices=(),
-        axis=AXIAL,
-        only_slices=slices,
-    )
 
 
 def _dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:

@@ -83,8 +83,9 @@ def feedback_weighted_cross_entropy(
     """Cross-entropy in which every pixel weighs more, the worse it is predicted; equation (1).
 
     Computed in float32 at least, also under autocast; finite, with finite gradients, for all
-    finite logits, because the -log(p) of a pixel is taken as 1e30 at most. With ``min_weight=1`` it is ``torch.nn.functional.cross_entropy``, except that
-    the mean over no pixel at all is 0 with a zero gradient, where PyTorch gives NaN.
+    finite logits, because the -log(p) of a pixel is taken as 1e30 at most. With ``min_weight=1``
+    it is ``torch.nn.functional.cross_entropy``, except that the mean over no pixel at all is 0
+    with a zero gradient, where PyTorch gives NaN.
 
     Args:
         logits: scores (N, C), (N, C, R, C) or (N, C, S, R, C), floating point.

@@ -6,13 +6,34 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from . import __version__
+from .models.manifest import utc_now
 
 _PACKAGES = ("numpy", "scipy", "SimpleITK", "safetensors", "monai")
 _CPU_INFO = Path("/proc/cpuinfo")
+
+
+def run_record(seconds: float, **settings: object) -> dict[str, Any]:
+    """Return what every file of results says of the run that ends now.
+
+    Args:
+        seconds: how long it took.
+        settings: what else is to be said of it; a command belongs in front of the record.
+
+    Returns:
+        ``date``, ``seconds``, the settings, ``versions`` and ``machine``, in this order.
+    """
+    return {
+        "date": utc_now(),
+        "seconds": round(seconds, 1),
+        **settings,
+        "versions": versions(),
+        "machine": machine(),
+    }
 
 
 def versions() -> dict[str, str]:

@@ -18,7 +18,6 @@ import argparse
 import json
 import logging
 import math
-import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,11 +34,11 @@ from funet.images.geometry import SliceOrder
 from funet.images.pieces import largest_piece
 from funet.images.segmentations import LabelMap
 from funet.images.volumes import read_volume
-from funet.models.manifest import Manifest, utc_now
+from funet.models.manifest import Manifest
 from funet.models.model import Model
 from funet.models.store import ModelStore
 from funet.prediction.inference import Predictor
-from funet.provenance import machine, versions
+from funet.provenance import run_record
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "Training"), str(Path(__file__).parent)]
@@ -47,6 +46,7 @@ sys.path[:0] = [str(ROOT / "Training"), str(Path(__file__).parent)]
 from midbrain_heads import Head, placement, subject, subjects, templates  # noqa: E402
 from midbrain_pictures_report import Row, draw, write_report  # noqa: E402
 from split import read_split  # noqa: E402
+from stored_records import command_of  # noqa: E402
 
 SECOND_SCANNER = "ds011"
 SEED = 0  # of nothing: a network that segments does not draw
@@ -252,12 +252,6 @@ def _named(one: Look, kind: str) -> Look:
     return replace(one, kind=kind, record=record, row=replace(one.row, record=record))
 
 
-def command_of(words: Sequence[str]) -> str:
-    """The command line, without the folders of the machine that it was typed on."""
-    shown = (Path(word).name if Path(word).is_absolute() else word for word in words)
-    return shlex.join(["python", "Testing/benchmarks/midbrain_pictures.py", *shown])
-
-
 def run(arguments: argparse.Namespace) -> Mapping[str, object]:
     """Look at the heads, and write the record, the report and the picture."""
     began = time.monotonic()
@@ -269,15 +263,14 @@ def run(arguments: argparse.Namespace) -> Mapping[str, object]:
         logger.info("%s (%s): %s", one.head.name, one.kind, one.record["dice"])
         found.append(one)
     record = {
-        "command": command_of(arguments.words),
-        "date": utc_now(),
-        "seconds": round(time.monotonic() - began, 1),
-        "seed": SEED,
-        "precision": PRECISION,
-        "model": model.manifest.id,
-        "weights_sha256": model.manifest.weights_sha256,
-        "versions": versions(),
-        "machine": machine(),
+        "command": command_of("midbrain_pictures", arguments.words),
+        **run_record(
+            time.monotonic() - began,
+            seed=SEED,
+            precision=PRECISION,
+            model=model.manifest.id,
+            weights_sha256=model.manifest.weights_sha256,
+        ),
         "heads": [one.record for one in found],
     }
     stem = arguments.output / "midbrain_pictures"

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from funet.files import atomic_file
-from funet.models.manifest import utc_now
-from funet.provenance import machine, versions
+from funet.provenance import run_record
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,6 +22,17 @@ def read_split(data: Path) -> Mapping[str, list[str]]:
     return split
 
 
+def command_of(script: str, words: Sequence[str]) -> str:
+    """The command line of a benchmark, without the folders of the machine that it was typed on.
+
+    Args:
+        script: name of the script without its suffix.
+        words: as typed after it.
+    """
+    shown = (Path(word).name if Path(word).is_absolute() else word for word in words)
+    return shlex.join(["python", f"Testing/benchmarks/{script}.py", *shown])
+
+
 def settings_of(script: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """All that somebody needs to repeat a simulation, with no record yet.
 
@@ -30,16 +40,12 @@ def settings_of(script: str, arguments: argparse.Namespace) -> dict[str, Any]:
         script: name of the script without its suffix.
         arguments: with ``words`` (as typed), ``data``, ``subjects`` and ``seeds``.
     """
-    words = (Path(word).name if Path(word).is_absolute() else word for word in arguments.words)
     return {
-        "command": shlex.join(["python", f"Testing/benchmarks/{script}.py", *words]),
+        "command": command_of(script, arguments.words),
         "data": arguments.data.name,
         "subjects": arguments.subjects,
         "seeds": list(range(arguments.seeds)),
-        "date": utc_now(),
-        "seconds": 0.0,
-        "versions": versions(),
-        "machine": machine(),
+        **run_record(seconds=0.0),
         "records": [],
     }
 

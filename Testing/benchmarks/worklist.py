@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,14 +30,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
+from stored_records import command_of
 from worklist_report import SubjectResult, write_record, write_report
 
 from funet.images.volumes import LabelMap, read_label_map, read_volume
-from funet.models.manifest import utc_now
 from funet.models.store import ModelStore
 from funet.prediction.inference import Prediction, Predictor
 from funet.prediction.review import worklist
-from funet.provenance import machine, versions
+from funet.provenance import run_record
 
 ROOT = Path(__file__).resolve().parents[2]
 # Pixels added to both sides of a fraction, so that an empty slice has an expected Dice near 1.
@@ -228,12 +227,6 @@ def read_subjects(text: str | None, data: Path) -> list[str]:
     return list(json.loads(split.read_text(encoding="utf-8"))["test"])
 
 
-def command_of(words: Sequence[str]) -> str:
-    """The command line, without the folders of the machine that it was typed on."""
-    shown = (Path(word).name if Path(word).is_absolute() else word for word in words)
-    return shlex.join(["python", "Testing/benchmarks/worklist.py", *shown])
-
-
 def run(arguments: argparse.Namespace) -> list[SubjectResult]:
     """Segment and measure every subject."""
     model = ModelStore().load(arguments.model)
@@ -250,17 +243,16 @@ def run(arguments: argparse.Namespace) -> list[SubjectResult]:
         correlation = result.correlation_shown[USED]
         logger.info("%s: Dice %.4f, correlation %.3f", subject, result.base_dice, correlation)
     settings = {
-        "command": command_of(arguments.words),
-        "date": utc_now(),
-        "seconds": round(time.monotonic() - began, 1),
-        "seed": arguments.seed,
-        "draws": arguments.draws,
-        "data": arguments.data.name,
-        "doubt": USED,
-        "model": model.manifest.id,
-        "weights_sha256": model.manifest.weights_sha256,
-        "versions": versions(),
-        "machine": machine(),
+        "command": command_of("worklist", arguments.words),
+        **run_record(
+            time.monotonic() - began,
+            seed=arguments.seed,
+            draws=arguments.draws,
+            data=arguments.data.name,
+            doubt=USED,
+            model=model.manifest.id,
+            weights_sha256=model.manifest.weights_sha256,
+        ),
     }
     stem = arguments.output / f"worklist_{model.manifest.id}"
     write_report(write_record(stem, results, settings), stem)

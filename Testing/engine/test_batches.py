@@ -80,13 +80,14 @@ def test_the_next_batch_is_made_while_the_one_before_is_learned():
             begun.set()
         return torch.tensor(step), torch.tensor(-step)
 
-    ahead = BatchesAhead(make)
+    ahead = BatchesAhead(make, 10)
     assert ahead.batch(4) == (4, -4)
     assert begun.wait(10)
     assert ahead.batch(5) == (5, -5)
     assert ahead.batch(9) == (9, -9)  # as after a resumption
     ahead.close()
     assert made[:2] == [4, 5]
+    assert made[-1] == 9  # the last of the training
     assert not any(thread.name.startswith("batches") for thread in threading.enumerate())
 
 
@@ -94,7 +95,7 @@ def test_an_error_in_the_background_is_raised_where_the_batch_is_taken():
     def make(step: int) -> tuple[torch.Tensor, torch.Tensor]:
         raise ValueError(f"step {step}")
 
-    ahead = BatchesAhead(make)
+    ahead = BatchesAhead(make, 10)
     with pytest.raises(ValueError, match="step 3"):
         ahead.batch(3)
     ahead.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import resource
+import struct
 
 import image_files
 import numpy as np
@@ -143,4 +144,27 @@ def test_both_byte_orders_of_nifti_are_read_and_checked(tmp_path, order, pack):
         read_volume(path)
     path.write_bytes(pack(content[:84] + bytes(4) + content[88:]))
     with pytest.raises(InputError, match=r"spacing of 0\.0 mm"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("offset", [0.0, 100.0])
+def test_voxels_that_are_not_finite_are_found_where_itk_reads_them(tmp_path, offset):
+    path = image_files.edited_nifti(tmp_path / "x.nii", (108, "<f", (offset,)))
+    content = bytearray(path.read_bytes())
+    del content[348:352]  # the voxels follow the header
+    content[348 + 40 : 348 + 44] = np.float32(np.nan).tobytes()
+    path.write_bytes(content)
+    lost = ~np.isfinite(read_volume(path).array.ravel())
+    assert lost.nonzero()[0].tolist() == [10]
+
+
+@pytest.mark.parametrize(("code", "layout"), [(4, "<i2"), (16, "<f4"), (64, "<f8")])
+def test_a_header_that_claims_too_few_bits_hides_no_missing_voxels(tmp_path, code, layout):
+    header = bytearray(image_files.bare_nifti("<")[:352])
+    struct.pack_into("<2h", header, 70, code, 8)
+    path = tmp_path / "x.nii"
+    path.write_bytes(header + np.ones(24, layout).tobytes())
+    assert (read_volume(path).array == 1).all()
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputError, match="cut short"):
         read_volume(path)

@@ -88,6 +88,16 @@ def test_what_is_not_finite_in_nifti_files_stays_so_though_itk_reads_zero(tmp_pa
     assert found[3:].tolist() == [7, 0, np.float32(3e30)]
 
 
+@pytest.mark.parametrize("name", ["x.nii.gz", "x.nii"])
+def test_every_nan_of_a_file_that_is_searched_in_many_pieces_is_found(tmp_path, name):
+    rng = np.random.default_rng(0)
+    array = rng.random((40, 50, 60)).astype(np.float32)
+    array[rng.random(array.shape) < 1e-4] = np.nan
+    path = save(tmp_path / name, array)
+    assert path.stat().st_size > 5 * 2**16
+    np.testing.assert_array_equal(read_volume(path).array, array)
+
+
 def test_a_single_slice_and_a_trailing_dimension_of_one_are_volumes(tmp_path):
     array = np.arange(20, dtype=np.float32).reshape(4, 5)
     for name, shaped in {

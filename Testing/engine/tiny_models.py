@@ -92,7 +92,7 @@ def run_child(code: str, *arguments: object) -> str:
         [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",  # whatever language reading a DICOM series has left behind
         timeout=120,
         check=False,
     )

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from cases import CASES
 
-from funet.models.manifest import utc_now
-from funet.provenance import machine, versions
+from funet.provenance import run_record
 
 OUTCOMES = ("passed", "failed", "skipped")
 
@@ -43,11 +42,7 @@ class CaseReport:
         for test, outcome in self._outcomes.items():
             for number in self._cases[test]:
                 counts[number][outcome] += 1
-        content = {
-            "date": utc_now(),
-            "seconds": round(time.monotonic() - self._began, 1),
-            "versions": versions(),
-            "machine": machine(),
+        content = run_record(time.monotonic() - self._began) | {
             "cases": {
                 str(number): {outcome: count[outcome] for outcome in OUTCOMES}
                 for number, count in counts.items()

@@ -29,8 +29,7 @@ from fuzz_targets import Target, targets
 
 from funet.errors import FunetError
 from funet.files import atomic_file
-from funet.models.manifest import utc_now
-from funet.provenance import machine, versions
+from funet.provenance import run_record
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "Resources" / "Results"
@@ -103,10 +102,7 @@ def run(inputs: int, seed: int, words: Sequence[str]) -> dict[str, Any]:
     return {
         "command": f"PYTHONPATH=Testing/engine python Testing/faults/fuzz.py {shlex.join(words)}",
         "seed": seed,
-        "date": utc_now(),
-        "seconds": round(time.monotonic() - began, 1),
-        "versions": versions(),
-        "machine": machine(),
+        **run_record(time.monotonic() - began),
         "targets": {
             name: {
                 "inputs": each,

@@ -33,8 +33,7 @@ from scene_nodes import new_scene, paint, volume_of
 from threshold_models import image, publish
 
 from funet.files import atomic_file
-from funet.models.manifest import utc_now
-from funet.provenance import machine, versions
+from funet.provenance import run_record
 from funet.worker.transport import SubprocessTransport
 from FUNetSegmentationLib.jobs.runner import JobRunner
 from FUNetSegmentationLib.workflow.logic import SegmentationLogic
@@ -343,10 +342,7 @@ def main(words: Sequence[str] | None = None) -> int:
         entries, found = run(Path(folder), arguments.jobs, arguments.seed)
     record = {
         "command": f"python Testing/faults/soak.py --jobs {arguments.jobs} --seed {arguments.seed}",
-        "date": utc_now(),
-        "seconds": round(time.monotonic() - began, 1),
-        "versions": versions(),
-        "machine": machine(),
+        **run_record(time.monotonic() - began),
         "summary": found,
     }
     lines = ",\n".join("  " + json.dumps(asdict(one)) for one in entries)

@@ -11,8 +11,10 @@ from pathlib import Path
 import image_files
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from command_line import Shell
 from image_files import bare_nifti, edited_nifti, save, save_volume
+from refusals import little_memory
 from sentences import assert_plain
 from threshold_models import publish
 from tiny_models import run_child
@@ -25,7 +27,7 @@ from phantoms import axial_grid
 pytestmark = pytest.mark.case(27)
 
 BIG, BELOW_THE_LIMIT = (2080, 2080, 2080), (1000, 1000, 1000)
-_INT16, _FLOAT64 = (4, 16), (64, 64)  # code and bits of voxel types of NIfTI
+_INT16, _FLOAT32, _FLOAT64 = (4, 16), (16, 32), (64, 64)  # code and bits of voxel types of NIfTI
 _FEW_BYTES = bytes(25)
 _QUATERNION, _SFORM, _CODES = 256, 280, 252
 
@@ -110,6 +112,14 @@ def test_files_of_some_hundred_bytes_that_claim_gigabytes_take_no_memory(
     assert int(megabytes) < 100
 
 
+def test_a_flood_of_nan_in_a_file_that_is_cut_short_takes_no_memory(tmp_path: Path) -> None:
+    content = nifti(BELOW_THE_LIMIT, _FLOAT32)[:352] + np.full(2**22, np.nan, "<f4").tobytes()
+    for name, pack in (("x.nii", bytes), ("x.nii.gz", lambda plain: gzip.compress(plain, 0))):
+        (tmp_path / name).write_bytes(pack(content))
+        with little_memory(2**21), pytest.raises(InputError, match="cut short"):
+            read_volume(tmp_path / name)
+
+
 @pytest.mark.parametrize("sixteenth", range(16))
 def test_an_image_cut_at_each_sixteenth_is_refused(tmp_path: Path, sixteenth: int) -> None:
     noise = np.random.default_rng(0).random((9, 10, 11)).astype(np.float32)
@@ -168,8 +178,38 @@ def test_two_geometries_that_differ_are_refused_and_roundings_are_not(
         read(mirrored)
     if read is read_volume:
         read(two_places(tmp_path / "x.nii", 0.1))
-        for codes in ((1, 0), (0, 1)):  # only one of them is valid
-            read(two_places(tmp_path / "x.nii", 25.0, codes=codes))
+
+
+def moved(origin: tuple[float, ...]) -> float:
+    """How far an image of :func:`two_places` lies from where its qform puts it, in mm."""
+    return abs(origin[0] - axial_grid().origin[0])
+
+
+@pytest.mark.parametrize(
+    ("codes", "shown", "apart"),
+    [((1, 2), "qform", 0), ((2, 4), "qform", 0), ((1, 1), "sform", 25), ((2, 1), "sform", 25)],
+)
+def test_the_refusal_of_two_geometries_says_which_one_is_shown_and_saving_stores_it(
+    tmp_path: Path, codes: tuple[int, int], shown: str, apart: float
+) -> None:
+    """SPM moves the sform alone, and gives it the code 2."""
+    path = two_places(tmp_path / "x.nii", 25.0, codes=codes)
+    with pytest.raises(InputError, match=rf"3D Slicer shows the {shown}: .*2{shown}\.$") as caught:
+        read_volume(path)
+    assert_plain(str(caught.value))
+    image = sitk.ReadImage(str(path))
+    assert moved(image.GetOrigin()) == pytest.approx(apart, abs=1e-3)
+    sitk.WriteImage(image, str(path))
+    assert moved(read_volume(path).geometry.origin) == pytest.approx(apart, abs=1e-3)
+
+
+@pytest.mark.parametrize("code", [1, 2, 3, 4])
+def test_the_only_valid_geometry_is_taken_whatever_the_other_says(
+    tmp_path: Path, code: int
+) -> None:
+    for codes, apart in (((code, 0), 0.0), ((0, code), 25.0)):
+        volume = read_volume(two_places(tmp_path / "x.nii", 25.0, codes=codes))
+        assert moved(volume.geometry.origin) == pytest.approx(apart, abs=1e-3)
 
 
 def test_the_command_refuses_each_writes_nothing_and_does_the_rest(

@@ -12,7 +12,6 @@ from subprocess import CalledProcessError
 
 import pytest
 import slicer.util
-from logic_tools import pump_until
 
 from funet.errors import Cancelled, WorkerError
 from FUNetSegmentationLib.jobs import requirements
@@ -32,15 +31,6 @@ def test_a_runner_works_with_nothing_given_and_again_after_it_was_closed():
         assert runner.wait(runner.submit("describe", {}))["torch"]
         runner.close()
     assert runner.worker_pid is None
-
-
-def test_cancelling_all_ends_what_runs_and_what_waits(runner):
-    handles = [runner.submit("describe", {}) for _ in range(3)]
-    runner.cancel_all()
-    pump_until(runner, lambda: not runner.busy)
-    assert {handle.state.value for handle in handles} == {"cancelled"}
-    with pytest.raises(Cancelled):
-        runner.wait(handles[0])
 
 
 # Requirements.

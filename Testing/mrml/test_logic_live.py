@@ -9,6 +9,7 @@ from scene_nodes import paint, slice_view, volume_of
 from threshold_models import boxes, image, labels_of
 
 from FUNetSegmentationLib.scene.history import ReviewHistory
+from FUNetSegmentationLib.scene.records import Record
 from FUNetSegmentationLib.scene.views import jump_to_slice
 from FUNetSegmentationLib.workflow.live import LiveLearning
 
@@ -205,6 +206,19 @@ def test_a_failure_is_told_once_and_nothing_is_tried_again_until_something_is_ne
     assert "has no segment Small box" in bench.live.message
     bench.wait(2 * QUIET)
     assert bench.states.count("learning") == 1
+
+
+def test_a_tick_that_finds_nothing_new_reads_no_record_again(bench, monkeypatch):
+    read, from_json = [], Record.from_json
+    monkeypatch.setattr(
+        Record, "from_json", lambda fields: read.append(fields) or from_json(fields)
+    )
+    bench.wait(3 * QUIET)
+    assert len(read) == 1
+    bench.logic.segment(bench.volume, "boxes", segmentationNode=bench.node, device="cpu")
+    read.clear()
+    bench.wait(3 * QUIET)
+    assert len(read) == 2  # both predictions, once
 
 
 def test_a_closed_scene_turns_it_off(bench, scene):

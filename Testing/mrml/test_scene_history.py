@@ -272,10 +272,21 @@ def test_moving_both_nodes_is_no_correction(predicted: Case, move: Any) -> None:
     assert predicted.history.states() == {6: "corrected"}
 
 
-def test_hardening_a_transform_of_both_nodes_is_no_correction(predicted: Case) -> None:
+def _by_voxels(case: Case, *steps: int) -> NDArray[Any]:
+    """A shift in the world by whole voxels along i, j and k."""
+    shift = np.eye(4)
+    shift[:3, 3] = ijk_to_ras(case.volume)[:3, :3] @ steps
+    return shift
+
+
+@pytest.mark.parametrize("whole_voxels", [False, True])
+def test_hardening_a_transform_of_both_nodes_is_no_correction(
+    predicted: Case, whole_voxels: bool
+) -> None:
     predicted.paint(6)
     predicted.node.GetSegmentation().RemoveSegment(predicted.history.segment_ids[3])
-    under(turned(), predicted.volume, predicted.node)
+    how = _by_voxels(predicted, 0, -1, 2) if whole_voxels else turned()
+    under(how, predicted.volume, predicted.node)
     assert predicted.volume.HardenTransform() and predicted.node.HardenTransform()
     assert predicted.history.states() == {6: "corrected"}
 
@@ -290,6 +301,38 @@ def test_moving_one_node_is_said_instead_of_correcting_every_slice(
         predicted.history.states()
     transform.SetMatrixTransformToParent(vtk_matrix(np.eye(4)))
     assert predicted.history.states() == {}
+
+
+@pytest.mark.parametrize("moved", ["volume", "node"])
+@pytest.mark.parametrize("steps", [(2, 0, 0), (0, 0, -1)])
+def test_moving_one_node_by_whole_voxels_is_said_as_well(
+    predicted: Case, moved: str, steps: tuple[int, int, int]
+) -> None:
+    predicted.paint(6)
+    transform = under(_by_voxels(predicted, *steps), getattr(predicted, moved))
+    with pytest.raises(InputError, match=r"brain was moved.*s; move it back"):
+        predicted.history.states()
+    transform.SetMatrixTransformToParent(vtk_matrix(np.eye(4)))
+    assert predicted.history.states() == {6: "corrected"}
+
+
+def test_another_origin_by_whole_voxels_is_said_and_taken_back(predicted: Case) -> None:
+    predicted.paint(6)
+    there = ijk_to_ras(predicted.volume)
+    predicted.volume.SetIJKToRASMatrix(vtk_matrix(_by_voxels(predicted, 0, 0, 3) @ there))
+    with pytest.raises(InputError, match=r"brain was moved.*s; move it back"):
+        predicted.history.states()
+    predicted.volume.SetIJKToRASMatrix(vtk_matrix(there))
+    assert predicted.history.states() == {6: "corrected"}
+
+
+def test_a_history_that_is_kept_sees_what_is_written_and_undone_later(predicted: Case) -> None:
+    history = predicted.history
+    assert history.model == "m-1"
+    predicted.predict(SECOND, "m-2")
+    assert history.model == "m-2"
+    predicted.undo.undo(predicted.node)
+    assert history.model == "m-1"
 
 
 def test_a_finer_grid_is_no_correction(predicted: Case) -> None:

@@ -16,10 +16,6 @@ def test_undo_of_an_update_brings_model_doubt_and_states_back(predicted: Case) -
     assert predicted.history.states() == {6: "corrected"}
     assert predicted.undo.undo(predicted.node)
     assert predicted.history.states() == {}
-    assert predicted.undo.redo(predicted.node)
-    assert predicted.undo.redo(predicted.node)
-    assert predicted.history.model == "m-2"
-    assert predicted.history.states() == {6: "corrected"}
 
 
 def test_undo_is_told_from_an_edit_with_the_same_result(predicted: Case) -> None:
@@ -42,9 +38,6 @@ def test_undo_of_the_first_prediction_leaves_nothing(predicted: Case) -> None:
     assert predicted.history.model is None
     assert predicted.history.doubt == ()
     assert predicted.history.states() == {}
-    predicted.undo.redo(predicted.node)
-    assert predicted.history.model == "m-1"
-    predicted.undo.undo(predicted.node)
     predicted.predict(SECOND, "m-2")
     assert predicted.history.model == "m-2"
     assert predicted.history.states() == {}
@@ -57,8 +50,6 @@ def test_after_undo_another_update_takes_the_place_of_the_first(predicted: Case)
     assert predicted.history.model == "m-3"
     predicted.undo.undo(predicted.node)
     assert predicted.history.model == "m-1"
-    predicted.undo.redo(predicted.node)
-    assert predicted.history.model == "m-3"
 
 
 def test_many_predictions_do_not_fill_the_scene(predicted: Case) -> None:
@@ -79,9 +70,12 @@ def test_the_editors_history_restores_the_records(predicted: Case) -> None:
     editor = slicer.vtkSegmentationHistory()
     editor.SetSegmentation(predicted.node.GetSegmentation())
     editor.SaveState()
+    predicted.paint(6)
+    editor.SaveState()
     predicted.predict(SECOND, "m-2")
-    editor.RestorePreviousState()
-    assert predicted.history.model == "m-1"
-    assert predicted.history.states() == {}
-    editor.RestoreNextState()
-    assert predicted.history.model == "m-2"
+    for model, states in (("m-1", {6: "corrected"}), ("m-1", {})):
+        assert editor.RestorePreviousState()
+        assert (predicted.history.model, predicted.history.states()) == (model, states)
+    for model in ("m-1", "m-2"):
+        assert editor.RestoreNextState()
+        assert (predicted.history.model, predicted.history.states()) == (model, {6: "corrected"})

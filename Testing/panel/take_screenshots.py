@@ -94,11 +94,12 @@ def new_model(shots: Photographer) -> None:
     from FUNetSegmentationLib.phantom import STRUCTURES, phantom_arrays
     from FUNetSegmentationLib.scene.segmentation_nodes import create_segmentation
     from FUNetSegmentationLib.scene.structures import ensure_segments, new_structures
+    from FUNetSegmentationLib.scene.writing import draw_slices
 
     volume = shots.parameters.inputVolume
     drawing = create_segmentation(volume, "Drawing")
     ids = ensure_segments(drawing, new_structures(STRUCTURES))
-    draw(drawing, phantom_arrays()[1], ids, volume, DRAWN)
+    draw_slices(drawing, phantom_arrays()[1], ids, volume, AXIAL, DRAWN)
     shots.parameters.segmentation = drawing
     shots.parameters.newModelName = "Core and nucleus"
     shots.parameters.epochs = EPOCHS
@@ -134,11 +135,12 @@ def retrain(shots: Photographer) -> None:
     """Corrected slices, the retraining, and both ways in which it may end."""
     from FUNetSegmentationLib.phantom import STRUCTURES, phantom_arrays
     from FUNetSegmentationLib.scene.structures import new_structures, segments_of_model
+    from FUNetSegmentationLib.scene.writing import draw_slices
 
     node, volume = shots.parameters.segmentation, shots.parameters.inputVolume
     ids = {v: i for v, i in segments_of_model(node, new_structures(STRUCTURES)).items() if i}
     worst = [item.sliceIndex for item in shots.widget.logic.review(node)[:4]]
-    draw(node, phantom_arrays(NEW_PATIENT)[1], ids, volume, worst)
+    draw_slices(node, phantom_arrays(NEW_PATIENT)[1], ids, volume, AXIAL, worst)
     host.spin(0.6)
     shots.ui.nextSliceButton.click()
     shots.ui.acceptSliceButton.click()
@@ -155,7 +157,7 @@ def retrain(shots: Photographer) -> None:
     shots.shoot("06_kept", *DAILY)
     # One step learns too little to be better than the version before.
     more = [item.sliceIndex for item in shots.widget.logic.review(node)[:4]]
-    draw(node, phantom_arrays(NEW_PATIENT)[1], ids, volume, more)
+    draw_slices(node, phantom_arrays(NEW_PATIENT)[1], ids, volume, AXIAL, more)
     host.spin(0.6)
     shots.parameters.steps = 1
     shots.ui.retrainButton.click()
@@ -190,13 +192,6 @@ def other_sections(shots: Photographer, folder: Path) -> None:
     shots.ui.segmentButton.click()
     shots.wait()
     shots.shoot("11_error", "segment")
-
-
-def draw(node: Any, labels: Any, ids: Any, volume: Any, slices: Any) -> None:
-    """Make some slices look like the truth."""
-    from FUNetSegmentationLib.scene.writing import write_prediction
-
-    write_prediction(node, labels, ids, volume, protected_slices=(), axis=AXIAL, only_slices=slices)
 
 
 @contextmanager

@@ -50,7 +50,6 @@ class JobRunner:
         self._ticker = ticker
         self._patience = patience
         self._client: WorkerClient | None = None
-        self._handles: list[JobHandle] = []
 
     @property
     def busy(self) -> bool:
@@ -90,7 +89,6 @@ class JobRunner:
         """
         client = self._opened_client()
         store = {} if self.models_folder is None else {"store": str(self.models_folder)}
-        self._handles = [handle for handle in self._handles if not handle.finished]
         handle = client.submit(
             job,
             {**store, **arguments},
@@ -100,7 +98,6 @@ class JobRunner:
             on_log=on_log,
             on_done=on_done,
         )
-        self._handles.append(handle)
         if self._ticker is not None:
             self._ticker.start(self._tick)
         return handle
@@ -121,11 +118,6 @@ class JobRunner:
             self.pump()
         assert self._client is not None  # who has a handle has submitted
         return self._client.wait(handle)
-
-    def cancel_all(self) -> None:
-        """Give up all jobs; each ends as cancelled within two seconds."""
-        for handle in tuple(self._handles):
-            handle.cancel()
 
     def close(self) -> None:
         """Give up all jobs and end the process; the next job starts a new one."""

@@ -17,7 +17,7 @@ from .lattices import (
     oriented_image,
     resampled,
 )
-from .segmentation_nodes import volume_to_segmentation
+from .segmentation_nodes import place_of
 from .volumes import transform_between, voxel_box, voxel_matrix, voxels
 
 _MOST_UNDO_STATES = 10
@@ -68,8 +68,7 @@ def _allowed_by_segments(
     mode = editor_node.GetMaskMode()
     if mode == slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere:
         return None
-    matrix = volume_to_segmentation(volume_node, segmentation_node) @ voxel_matrix(volume_node)
-    grid = blank_image(box, matrix)
+    grid = blank_image(box, place_of(volume_node, segmentation_node))
     grid.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
     forbidden = slicer.vtkOrientedImageData()
     # By position: the names of the arguments are not the same in all versions.
@@ -120,11 +119,6 @@ class UndoStore:
         """Take the last change back; whether there was one that is kept here."""
         history = self._history(segmentation_node)
         return bool(history.IsRestorePreviousStateAvailable() and history.RestorePreviousState())
-
-    def redo(self, segmentation_node: Any) -> bool:
-        """Make the change again that was taken back last; whether there was one."""
-        history = self._history(segmentation_node)
-        return bool(history.IsRestoreNextStateAvailable() and history.RestoreNextState())
 
     def _history(self, segmentation_node: Any) -> Any:
         segmentation = segmentation_node.GetSegmentation()

@@ -19,11 +19,11 @@ from funet.prediction.review import SliceState
 
 from ..translation import tr as _
 from .labels import ContentDigests, content_digests, on_voxels_of
-from .lattices import whole_voxels_apart
+from .lattices import Matrix, whole_voxels_apart
 from .records import Marks, Record
-from .segmentation_nodes import existing_segments, volume_to_segmentation
+from .segmentation_nodes import existing_segments, place_of
 from .structures import tag
-from .volumes import acquisition_axis, plane_of, snapshot, voxel_box, voxel_matrix
+from .volumes import acquisition_axis, plane_of, snapshot, voxel_box
 
 _VOLUME_ROLE = "FUNetSegmentation.volume"
 _RECORDS = "FUNetSegmentation.Records"
@@ -36,7 +36,8 @@ _MOST_RECORDS = 20
 class ReviewHistory:
     """What is known about the slices of one segmentation node.
 
-    It holds nothing itself, so it may be made anew whenever it is needed. Slices are indices along
+    All of it is kept in the node, so it may be made anew whenever it is needed. One that is kept
+    sees what is written later, and reads again only what has changed. Slices are indices along
     :attr:`slice_axis` of the volume's (K, J, I) array.
 
     Args:
@@ -49,6 +50,7 @@ class ReviewHistory:
     def __init__(self, segmentation_node: Any) -> None:
         existing_segments(segmentation_node)
         self._node = segmentation_node
+        self._read: tuple[str, tuple[Record, ...]] = ("", ())  # with the text that they stand in
 
     @property
     def volume_node(self) -> Any:
@@ -153,7 +155,7 @@ class ReviewHistory:
             predicted=written.replaced(
                 protected_slices, same_slices.predicted if same_slices else ContentDigests({})
             ),
-            place=self._place(volume_node),
+            place=tuple(place_of(volume_node, self._node).ravel().tolist()),
         )
         kept = [one.to_json() for one in [*records, record][-_MOST_RECORDS:]]
         self._node.SetAttribute(_RECORDS, json.dumps(kept))
@@ -242,14 +244,10 @@ class ReviewHistory:
         record = self._current()
         ids = self.segment_ids.values()
         if record:
-            self._require_in_place(record, volume_node, ids)
+            self._require_in_place(record, volume_node)
         return content_digests(self._node, ids, volume_node, axis)
 
-    def _place(self, volume_node: Any) -> tuple[float, ...]:
-        matrix = volume_to_segmentation(volume_node, self._node) @ voxel_matrix(volume_node)
-        return tuple(matrix.ravel().tolist())
-
-    def _require_in_place(self, record: Record, volume_node: Any, ids: Iterable[str]) -> None:
+    def _require_in_place(self, record: Record, volume_node: Any) -> None:
         """Refuse a volume that is not where it was: every slice would look corrected."""
         whole = voxel_box(volume_node)
         if whole.shape[record.slice_axis] != len(record.doubt):
@@ -259,17 +257,29 @@ class ReviewHistory:
                     "segment it into a new segmentation."
                 ).format(volume=volume_node.GetName(), name=self._node.GetName())
             )
-        now, then = (
-            np.array(place).reshape(4, 4) for place in (self._place(volume_node), record.place)
-        )
-        moved = whole_voxels_apart(np.linalg.inv(then) @ now, whole) != (0, 0, 0)
-        if moved and not on_voxels_of(self._node, ids, volume_node):
+        then, now = np.array(record.place).reshape(4, 4), place_of(volume_node, self._node)
+        apart = whole_voxels_apart(np.linalg.inv(then) @ now, whole)
+        if apart == (0, 0, 0):
+            return
+        # A hardened transform moves both, so that the drawing still lies on the volume's voxels.
+        together = on_voxels_of(self._node, record.segment_ids.values(), volume_node)
+        if not together or (apart and self._stayed_behind(record, volume_node, then)):
             raise InputError(
                 _(
-                    "The volume {volume} was moved away from its segmentation {name}; put both "
-                    "under the same transform."
+                    "The volume {volume} was moved away from its segmentation {name}; move it back "
+                    "or put both under the same transform."
                 ).format(volume=volume_node.GetName(), name=self._node.GetName())
             )
+
+    def _stayed_behind(self, record: Record, volume_node: Any, then: Matrix) -> bool:
+        """Whether the drawing fits the prediction better where the volume was then."""
+        changed_then, changed_now = (
+            content_digests(
+                self._node, record.segment_ids.values(), volume_node, record.slice_axis, place
+            ).differing(record.predicted)
+            for place in (then, None)
+        )
+        return len(changed_then) < len(changed_now)
 
     def _current(self) -> Record | None:
         """The record that the present content goes back to."""
@@ -277,9 +287,11 @@ class ReviewHistory:
         latest = max((int(number) for number in numbers if number.isdecimal()), default=0)
         return next((one for one in self._records() if one.number == latest), None)
 
-    def _records(self) -> list[Record]:
-        text = self._node.GetAttribute(_RECORDS)
-        return [Record.from_json(fields) for fields in json.loads(text)] if text else []
+    def _records(self) -> tuple[Record, ...]:
+        text = self._node.GetAttribute(_RECORDS) or ""
+        if text != self._read[0]:
+            self._read = text, tuple(map(Record.from_json, json.loads(text or "[]")))
+        return self._read[1]
 
     def _marks(self) -> Marks:
         text = self._node.GetAttribute(_MARKS)

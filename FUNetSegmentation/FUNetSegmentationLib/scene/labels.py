@@ -33,9 +33,9 @@ from .segmentation_nodes import (
     BINARY_LABELMAP,
     existing_segments,
     is_labelmap,
-    volume_to_segmentation,
+    place_of,
 )
-from .volumes import voxel_box, voxel_matrix
+from .volumes import voxel_box
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +63,6 @@ class LabelReading:
 
     labels: NDArray[np.uint8]
     overlapping_voxels: int
-
-    def drawn_slices(self, axis: int) -> tuple[int, ...]:
-        """Indices along an axis of the array of the slices that are not empty."""
-        others = tuple(other for other in range(3) if other != axis)
-        return tuple(np.flatnonzero(self.labels.any(axis=others)).tolist())
 
 
 def read_labels(
@@ -107,7 +102,10 @@ def read_labels(
 
 
 def segment_regions(
-    segmentation_node: Any, segment_ids: Iterable[str], volume_node: Any
+    segmentation_node: Any,
+    segment_ids: Iterable[str],
+    volume_node: Any,
+    place: Matrix | None = None,
 ) -> dict[str, Region]:
     """Where segments are, on the grid of a volume.
 
@@ -115,11 +113,12 @@ def segment_regions(
         segmentation_node: the node.
         segment_ids: segments that exist.
         volume_node: the volume.
+        place: where to take the volume to be; where it is if ``None``. See :func:`place_of`.
 
     Raises:
         InputError: as :func:`read_labels`.
     """
-    matrix = volume_to_segmentation(volume_node, segmentation_node) @ voxel_matrix(volume_node)
+    matrix = place_of(volume_node, segmentation_node) if place is None else place
     whole = voxel_box(volume_node)
     layers: dict[Any, tuple[Box, NDArray[Any]]] = {}  # segments often share one image
     regions = {}
@@ -140,7 +139,7 @@ def reach(segmentation_node: Any, segment_ids: Iterable[str], volume_node: Any) 
     Raises:
         InputError: as :func:`read_labels`.
     """
-    matrix = volume_to_segmentation(volume_node, segmentation_node) @ voxel_matrix(volume_node)
+    matrix = place_of(volume_node, segmentation_node)
     boxes = [NO_BOX]
     for image in {labelmap_of(segmentation_node, one)[0] for one in segment_ids}:
         if image is not None and not image_box(image).empty:
@@ -157,7 +156,7 @@ def on_voxels_of(segmentation_node: Any, segment_ids: Iterable[str], volume_node
     Raises:
         InputError: as :func:`read_labels`.
     """
-    matrix = volume_to_segmentation(volume_node, segmentation_node) @ voxel_matrix(volume_node)
+    matrix = place_of(volume_node, segmentation_node)
     present = set(existing_segments(segmentation_node)).intersection(segment_ids)
     images = {labelmap_of(segmentation_node, segment_id)[0] for segment_id in present}
     whole = voxel_box(volume_node)
@@ -243,7 +242,11 @@ class ContentDigests:
 
 
 def content_digests(
-    segmentation_node: Any, segment_ids: Iterable[str], volume_node: Any, axis: int
+    segmentation_node: Any,
+    segment_ids: Iterable[str],
+    volume_node: Any,
+    axis: int,
+    place: Matrix | None = None,
 ) -> ContentDigests:
     """Digest what is drawn, whatever tool drew it.
 
@@ -252,6 +255,7 @@ def content_digests(
         segment_ids: the segments; those that do not exist are left out.
         volume_node: the volume on whose grid the slices lie.
         axis: axis of the (K, J, I) array along which they lie.
+        place: as for :func:`segment_regions`.
 
     Raises:
         InputError: as :func:`read_labels`.
@@ -259,7 +263,7 @@ def content_digests(
     segments = existing_segments(segmentation_node)
     present = [segment_id for segment_id in segment_ids if segment_id in segments]
     count = voxel_box(volume_node).shape[axis]
-    regions = segment_regions(segmentation_node, present, volume_node)
+    regions = segment_regions(segmentation_node, present, volume_node, place)
     return ContentDigests(
         {segment_id: _digests(region, axis, count) for segment_id, region in regions.items()}
     )

@@ -10,7 +10,7 @@ from funet.errors import InputError
 
 from ..translation import tr as _
 from .lattices import Matrix
-from .volumes import transform_between
+from .volumes import transform_between, voxel_matrix
 
 BINARY_LABELMAP = "Binary labelmap"
 REFERENCE_GEOMETRY = "Reference image geometry"
@@ -77,8 +77,8 @@ def is_labelmap(segmentation_node: Any) -> bool:
     return (name or segmentation.GetMasterRepresentationName)() == BINARY_LABELMAP
 
 
-def volume_to_segmentation(volume_node: Any, segmentation_node: Any) -> Matrix:
-    """The matrix from the RAS space of a volume node to that of a segmentation node.
+def place_of(volume_node: Any, segmentation_node: Any) -> Matrix:
+    """The matrix from array indices (i, j, k) of a volume to RAS mm of a segmentation node.
 
     Raises:
         InputError: if a transform that bends space lies between them.
@@ -93,4 +93,4 @@ def volume_to_segmentation(volume_node: Any, segmentation_node: Any) -> Matrix:
                 "that bends space; put both under the same transform, or harden it."
             ).format(volume=volume_node.GetName(), segmentation=segmentation_node.GetName())
         )
-    return matrix
+    return matrix @ voxel_matrix(volume_node)

@@ -43,19 +43,16 @@ def slice_centre(volume_node: Any, axis: int, index: int) -> tuple[float, float,
     return _to_world(volume_node, centre)
 
 
-def jump_to_slice(
-    volume_node: Any, axis: int, index: int, point: Sequence[float] | None = None
-) -> None:
+def jump_to_slice(volume_node: Any, axis: int, index: int) -> None:
     """Show a slice in the slice views.
 
     The view that is closest to the plane of the slice is turned into it, if the volume is oblique,
-    and shows it. The others cut through the point, if one is given.
+    and shows it. The others stay as they are.
 
     Args:
         volume_node: the volume.
         axis: axis of its (K, J, I) array.
         index: index along it.
-        point: what to look at in this slice, in the world, RAS mm.
 
     Raises:
         InputError: if there is no such slice.
@@ -66,11 +63,6 @@ def jump_to_slice(
         for view in _views_of_plane(volume_node, axis):
             _turn(view, directions)
             view.JumpSliceByOffsetting(*centre)
-    if point is not None:
-        shown = _views_of_plane(volume_node, axis)
-        for view in _views(volume_node):
-            if view not in shown:
-                view.JumpSliceByOffsetting(*(float(number) for number in point))
 
 
 def visible_slice(volume_node: Any, axis: int) -> int | None:

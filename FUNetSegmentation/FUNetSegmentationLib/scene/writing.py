@@ -34,9 +34,9 @@ from .segmentation_nodes import (
     REFERENCE_GEOMETRY,
     existing_segments,
     is_labelmap,
-    volume_to_segmentation,
+    place_of,
 )
-from .volumes import voxel_box, voxel_matrix
+from .volumes import voxel_box
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,34 @@ def write_prediction(
     return WritingReport(change.changed_voxels, change.kept_voxels)
 
 
+def draw_slices(
+    segmentation_node: Any,
+    labels: NDArray[np.uint8],
+    segment_ids: Mapping[int, str],
+    volume_node: Any,
+    axis: int,
+    slices: Iterable[int],
+) -> None:
+    """Make some slices look like labels, as a reader would with the Segment Editor.
+
+    Args:
+        segmentation_node, labels, segment_ids, volume_node, axis: as for :func:`write_prediction`.
+        slices: the slices to draw, whatever became of them before.
+
+    Raises:
+        InputError: as :func:`write_prediction`.
+    """
+    write_prediction(
+        segmentation_node,
+        labels,
+        segment_ids,
+        volume_node,
+        protected_slices=(),
+        axis=axis,
+        only_slices=slices,
+    )
+
+
 def _require_writable(segmentation_node: Any, labels: NDArray[Any], volume_node: Any) -> None:
     existing_segments(segmentation_node)
     if not is_labelmap(segmentation_node):
@@ -133,7 +161,7 @@ def _write(
     change: Change,
 ) -> None:
     image, number = labelmap_of(segmentation_node, segment_ids[value])
-    to_node = volume_to_segmentation(volume_node, segmentation_node) @ voxel_matrix(volume_node)
+    to_node = place_of(volume_node, segmentation_node)
     lattice = _lattice_of(segmentation_node, image, to_node)
     box, code = _on_lattice(change, to_node, lattice)
     filled = NO_BOX if _is_empty(image) else image_box(image)

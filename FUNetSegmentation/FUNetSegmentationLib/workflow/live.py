@@ -64,6 +64,7 @@ class LiveLearning:
         self._may_write = may_write
         self._quiet_seconds = quiet_seconds
         self._node: Any = None
+        self._history: ReviewHistory | None = None  # of the node; kept, or each tick would parse it
         self._task: Task | None = None
         self._better_model: str | None = None  # kept, but not predicted with yet
         self._prediction: Prediction | None = None
@@ -79,6 +80,7 @@ class LiveLearning:
     def start(self, segmentationNode: Any, now: float) -> None:
         """Watch a segmentation; what is corrected already is learned first."""
         self.stop()
+        self._history = ReviewHistory(segmentationNode)
         self._node = segmentationNode
         self._learned = frozenset()
         self.edited(now)
@@ -87,7 +89,7 @@ class LiveLearning:
     def stop(self) -> None:
         """Stop watching and give up what runs in the background; again is without effect."""
         task, self._task = self._task, None
-        self._node = self._prediction = self._better_model = None
+        self._node = self._history = self._prediction = self._better_model = None
         self._set("off")
         if task is not None:
             task.cancel()
@@ -121,7 +123,8 @@ class LiveLearning:
 
     def _notice_view(self) -> None:
         """Leaving a corrected slice finishes it."""
-        history = ReviewHistory(self._node)
+        history = self._history
+        assert history is not None  # the caller has looked
         volume_node, axis = history.volume_node, history.slice_axis
         if volume_node is None or axis is None:
             return
@@ -162,7 +165,8 @@ class LiveLearning:
             self._begin("predicting", start)
 
     def _finished_slices(self) -> Finished:
-        history = ReviewHistory(self._node)
+        history = self._history
+        assert history is not None  # the caller has looked
         states, axis = history.states(), history.slice_axis
         finished = [
             index

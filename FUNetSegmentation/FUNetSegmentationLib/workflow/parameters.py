@@ -26,12 +26,6 @@ def remember(scene: Any, **values: object) -> None:
             node.SetParameter(name, value)
 
 
-def recall(scene: Any, name: str) -> str:
-    """Return the value of a parameter as it is kept in a scene, empty if there is none."""
-    node = scene.GetSingletonNode(MODULE_NAME, _NODE_CLASS) if scene is not None else None
-    return node.GetParameter(name) if node is not None else ""
-
-
 def _new_node(scene: Any) -> Any:
     # As Slicer's own logic makes it, which then finds and uses the same node.
     node = scene.CreateNodeByClass(_NODE_CLASS)

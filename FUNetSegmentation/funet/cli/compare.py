@@ -294,13 +294,13 @@ def _settings(
     samples: Sequence[SliceSample],
     runs: Sequence[Run],
 ) -> dict[str, object]:
-    from ..models.manifest import utc_now
-    from ..provenance import machine, versions
+    from ..provenance import run_record
     from ..training.checkpoints import data_digest
 
+    record = run_record(sum(run.seconds for run in runs))
     return {
         "command": typed_command(arguments.words),
-        "date": utc_now(),
+        "date": record.pop("date"),
         "systems": [system.name for system in plan.systems],
         "reference": arguments.reference,
         "sizes": plan.sizes,
@@ -313,7 +313,5 @@ def _settings(
         "images": len(samples),
         "subjects": len({sample.subject for sample in samples}),
         "data_sha256": data_digest(samples),
-        "seconds": round(sum(run.seconds for run in runs), 1),
-        "versions": versions(),
-        "machine": machine(),
+        **record,
     }

@@ -8,14 +8,15 @@ checked here before ITK reads them.
 
 from __future__ import annotations
 
-import gzip
 import itertools
 import math
 import re
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,21 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _ANY_ZLIB_FORMAT = 47
 _LONGEST_HEADER = 2**20
 _NIFTI_HEADER_BYTES = 348  # of version 1; ITK does not read version 2
-_NIFTI_MAGIC = (b"n+1\0", b"ni1\0")
-_NIFTI_FLOATS = {16: "f4", 64: "f8"}  # by the code of the voxel type
+_NIFTI_SINGLE_FILE = b"n+1\0"
+_NIFTI_MAGIC = (_NIFTI_SINGLE_FILE, b"ni1\0")
+_NIFTI_SCANNER = 1  # the code of a place in the scanner
+_NIFTI_KINDS = {  # by the code of the voxel type
+    2: "u1",
+    4: "i2",
+    8: "i4",
+    16: "f4",
+    64: "f8",
+    256: "i1",
+    512: "u2",
+    768: "u4",
+    1024: "i8",
+    1280: "u8",
+}
 # The two geometries of a NIfTI header are stored with different roundings; half a voxel apart,
 # they are different places.
 _SAME_PLACE = 0.5
@@ -37,7 +51,7 @@ _COMPRESSED_FIELD = re.compile(r"^(?:encoding: *gz|CompressedData *= *True)", re
 _TEXT_FIELD = re.compile(r"^(?:encoding: *(?:te?xt|ascii|hex)|BinaryData *= *False)", re.I | re.M)
 
 
-def require_whole(path: Path, *, values: int = 0, kind: str = "") -> None:
+def require_whole(path: Path, *, values: int = 0, kind: str = "") -> NDArray[np.bool_] | None:
     """Refuse an image file that is cut short, damaged, lacks its voxel spacing, or has two places.
 
     NIfTI, NRRD and MetaImage files are checked; other formats pass.
@@ -48,48 +62,25 @@ def require_whole(path: Path, *, values: int = 0, kind: str = "") -> None:
             whether they are there, and does not always say if they are not.
         kind: of the numbers in ITK's words, for instance "16-bit signed integer".
 
+    Returns:
+        Which voxels of a NIfTI file are NaN or infinite, in the order of the file; ``None`` if all
+        are finite, as whole numbers always are, and for other formats, whose NaN ITK reads as NaN.
+
     Raises:
         InputError: naming the file and what is wrong with it.
     """
     name = path.name.lower().removesuffix(".gz")
     try:
         if name.endswith((".nii", ".hdr", ".img")):
-            _check_nifti(path)
-        elif name.endswith((".nrrd", ".nhdr", ".mha", ".mhd")):
+            return _check_nifti(path)
+        if name.endswith((".nrrd", ".nhdr", ".mha", ".mhd")):
             bits = re.search(r"(\d+)-bit", kind)
             _check_voxels(path, values, int(bits[1]) // 8 if bits else 1)
     except OSError as error:
         raise InputError(f"{path} could not be read: {error.strerror or error}.") from error
     except (EOFError, zlib.error) as error:
         raise _damaged(path) from error
-
-
-def not_finite(path: Path) -> NDArray[np.bool_] | None:
-    """Which voxels of a NIfTI file are NaN or infinite, in the order of the file.
-
-    Args:
-        path: a file that :func:`require_whole` let pass.
-
-    Returns:
-        ``None`` if all are finite, as they always are in other formats and in whole numbers.
-    """
-    name = path.name.lower().removesuffix(".gz")
-    if not path.is_file() or not name.endswith((".nii", ".hdr", ".img")):
-        return None
-    header_path, data_path = _nifti_pair(path)
-    header = _read_nifti_header(header_path)
-    if header is None or header.kind not in _NIFTI_FLOATS:
-        return None
-    with data_path.open("rb") as file:
-        zipped = file.read(2) == _GZIP_MAGIC
-    with gzip.open(data_path) if zipped else data_path.open("rb") as content:
-        content.seek(int(header.offset))
-        voxels = np.frombuffer(
-            content.read(math.prod(header.dimensions) * header.bits // 8),
-            np.dtype(header.order + _NIFTI_FLOATS[header.kind]),
-        )
-    finite = np.isfinite(voxels)
-    return None if finite.all() else ~finite
+    return None
 
 
 def _damaged(path: Path) -> InputError:
@@ -103,8 +94,9 @@ class _NiftiHeader:
     Attributes:
         order: of the bytes, ``"<"`` or ``">"``.
         dimensions: voxels along each dimension.
-        kind: code of the voxel type.
-        bits: per voxel.
+        kind: type of the voxels as numpy names it, with the order of the bytes; ``None`` for one
+            that is not a number.
+        voxel_bytes: of all voxels together.
         spacing: mm along the first three dimensions.
         offset: first byte of the voxels.
         start: the header itself.
@@ -112,8 +104,8 @@ class _NiftiHeader:
 
     order: str
     dimensions: tuple[int, ...]
-    kind: int
-    bits: int
+    kind: np.dtype[Any] | None
+    voxel_bytes: int
     spacing: tuple[float, ...]
     offset: float
     start: bytes
@@ -124,18 +116,24 @@ class _NiftiHeader:
         return self.start[344:348] in _NIFTI_MAGIC
 
     @property
+    def codes(self) -> tuple[int, int]:
+        """What qform and sform are; 0 is nothing."""
+        qform, sform = struct.unpack_from(f"{self.order}2h", self.start, 252)
+        return qform, sform
+
+    @property
     def places(self) -> tuple[NDArray[np.float64], ...]:
         """The 3×4 matrices from indices to mm that the header calls valid: qform, then sform."""
         if not self.is_nifti:  # other things stand there
             return ()
-        qform, sform = struct.unpack_from(f"{self.order}2h", self.start, 252)
+        qform, sform = self.codes
         return (
             *((_qform(self.start, self.order),) if qform > 0 else ()),
             *((_sform(self.start, self.order),) if sform > 0 else ()),
         )
 
 
-def _check_nifti(path: Path) -> None:
+def _check_nifti(path: Path) -> NDArray[np.bool_] | None:
     header_path, data_path = _nifti_pair(path)
     header = _read_nifti_header(header_path)
     single = header_path.name.lower().removesuffix(".gz").endswith(".nii")
@@ -147,9 +145,17 @@ def _check_nifti(path: Path) -> None:
             "before use."
         )
     _require_one_place(path, header)
-    voxel_bytes = math.prod(header.dimensions) * header.bits // 8
-    if not math.isfinite(header.offset) or _content_size(data_path) < header.offset + voxel_bytes:
+    if not math.isfinite(header.offset):
         raise _damaged(data_path)
+    size, pieces = _size_and_not_finite(data_path, header)
+    if size < header.offset + header.voxel_bytes:
+        raise _damaged(data_path)
+    if not pieces:
+        return None
+    not_finite = np.zeros(math.prod(header.dimensions), bool)
+    for first, count, bits in pieces:
+        not_finite[first : first + count] = np.unpackbits(bits, count=count)
+    return not_finite
 
 
 def _require_one_place(path: Path, header: _NiftiHeader) -> None:
@@ -161,10 +167,14 @@ def _require_one_place(path: Path, header: _NiftiHeader) -> None:
     corners = np.array([(*corner, 1) for corner in itertools.product(*ends)])
     apart = float(np.linalg.norm(corners @ (qform - sform).T, axis=1).max())
     if not apart <= _SAME_PLACE * min(map(abs, header.spacing)):  # NaN is nowhere
+        # Of two, ITK and with it 3D Slicer take the sform only where it is that of the scanner.
+        in_scanner = header.codes[1] == _NIFTI_SCANNER
+        shown, other = ("sform", "qform") if in_scanner else ("qform", "sform")
         raise InputError(
             f"The header of {path} puts the image in two places that are {apart:.3g} mm apart "
-            "(qform and sform); open it in 3D Slicer, check where it lies, save it, and use that "
-            "file."
+            f"(qform and sform); 3D Slicer shows the {shown}: open it there and, if it lies right, "
+            f"save it and use that file, or else copy the {other} to the {shown} first, for "
+            f"instance with fslorient -copy{other}2{shown}."
         )
 
 
@@ -185,16 +195,20 @@ def _read_nifti_header(path: Path) -> _NiftiHeader | None:
     for order in "<>":
         if struct.unpack_from(f"{order}i", start)[0] == _NIFTI_HEADER_BYTES:
             count, *sizes = struct.unpack_from(f"{order}8h", start, 40)
-            kind, bits = struct.unpack_from(f"{order}2h", start, 70)
+            code, bits = struct.unpack_from(f"{order}2h", start, 70)
+            kind = np.dtype(order + _NIFTI_KINDS[code]) if code in _NIFTI_KINDS else None
+            # ITK goes by the type alone, and reads no voxels from within the header.
+            value_bytes = bits // 8 if kind is None else kind.itemsize
+            least = _NIFTI_HEADER_BYTES if start[344:348] == _NIFTI_SINGLE_FILE else 0
             _, *spacing = struct.unpack_from(f"{order}8f", start, 76)
             (offset,) = struct.unpack_from(f"{order}f", start, 108)
             return _NiftiHeader(
                 order=order,
                 dimensions=tuple(sizes[:count]),
                 kind=kind,
-                bits=bits,
+                voxel_bytes=math.prod(sizes[:count]) * value_bytes,
                 spacing=tuple(spacing[: min(count, 3)]),
-                offset=offset,
+                offset=max(offset, least),
                 start=start,
             )
     return None
@@ -227,10 +241,38 @@ def _sform(start: bytes, order: str) -> NDArray[np.float64]:
     return np.array(struct.unpack_from(f"{order}12f", start, 280)).reshape(3, 4)
 
 
-def _content_size(path: Path) -> int:
+def _size_and_not_finite(
+    path: Path, header: _NiftiHeader
+) -> tuple[int, list[tuple[int, int, NDArray[np.uint8]]]]:
+    """The size of the content of a file with voxels, and which are NaN or infinite, in one pass.
+
+    Returns:
+        The size in bytes, and of each piece with such voxels its first voxel, its number of voxels,
+        and a bit for each: until the size is known, no memory is taken for what a header claims.
+    """
     with path.open("rb") as file:
         zipped = file.read(2) == _GZIP_MAGIC
-    return _inflated_size(path, 0) if zipped else path.stat().st_size
+    if header.kind is None or header.kind.kind != "f":
+        return _inflated_size(path, 0) if zipped else path.stat().st_size, []
+    first, last = int(header.offset), int(header.offset) + header.voxel_bytes
+    size, seen, rest = 0, 0, b""
+    pieces = []
+    for piece in _inflated(path, 0) if zipped else _plain(path):
+        rest += piece[max(0, first - size) : max(0, last - size)]
+        size += len(piece)
+        count = len(rest) // header.kind.itemsize
+        finite = np.isfinite(np.frombuffer(rest, header.kind, count))
+        if not finite.all():
+            pieces.append((seen, count, np.packbits(~finite)))
+        seen += count
+        rest = rest[count * header.kind.itemsize :]
+    return size, pieces
+
+
+def _plain(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(_CHUNK):
+            yield piece
 
 
 def _check_voxels(path: Path, values: int, value_bytes: int) -> None:
@@ -258,26 +300,28 @@ def _check_voxels(path: Path, values: int, value_bytes: int) -> None:
 
 
 def _inflated_size(path: Path, offset: int) -> int:
-    """The size of what is compressed in a file from ``offset`` on, its checksums verified.
+    return sum(map(len, _inflated(path, offset)))
+
+
+def _inflated(path: Path, offset: int) -> Iterator[bytes]:
+    """What is compressed in a file from ``offset`` on, piece by piece, its checksums verified.
 
     Raises:
         EOFError: if the end is missing.
         zlib.error: if it is damaged.
     """
-    size = 0
     stream = zlib.decompressobj(_ANY_ZLIB_FORMAT)
     with path.open("rb") as file:
         file.seek(offset)
         pending = file.read(_CHUNK)
         while pending:
-            size += len(stream.decompress(pending))
+            yield stream.decompress(pending)
             pending = stream.unused_data
             if len(pending) < len(_GZIP_MAGIC):
                 pending += file.read(_CHUNK)
             if stream.eof:
                 if not pending.startswith(_GZIP_MAGIC):  # what follows is not compressed
-                    return size
+                    return
                 stream = zlib.decompressobj(_ANY_ZLIB_FORMAT)
     if not stream.eof:
         raise EOFError
-    return size

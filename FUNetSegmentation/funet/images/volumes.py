@@ -23,7 +23,7 @@ from ..errors import InputError
 from ..files import atomic_file
 from .decimal_points import decimal_points
 from .geometry import MAX_VOXELS, Geometry, SliceOrder, are_stacked_evenly
-from .integrity import not_finite, require_whole
+from .integrity import require_whole
 from .segmentations import (
     MAX_LABEL,
     Code,
@@ -146,7 +146,7 @@ def read_volume(path: PathLike) -> Volume:
         InputError: if there is no such image, it is damaged, too large, or not a scalar image
             in three dimensions with perpendicular axes and a positive spacing.
     """
-    image, _ = _read_image(_checked_path(path))
+    image, _, lost = _read_image(_checked_path(path))
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(
             f"{path} has {image.GetNumberOfComponentsPerPixel()} values per voxel (colour or "
@@ -155,7 +155,6 @@ def read_volume(path: PathLike) -> Volume:
     geometry = _geometry(image, path)
     with np.errstate(over="ignore"):  # beyond float32 is infinite, which preprocessing replaces
         array = sitk.GetArrayViewFromImage(image).astype(np.float32)
-    lost = not_finite(Path(path))
     if lost is not None:
         array[lost.reshape(array.shape)] = np.nan
     return Volume(array=array, geometry=geometry, name=image_stem(path))
@@ -170,7 +169,7 @@ def read_label_map(path: PathLike) -> LabelMap:
     Raises:
         InputError: as in :func:`read_volume`, or if a value is not a whole number from 0 to 254.
     """
-    image, header = _read_image(_checked_path(path))
+    image, header, _ = _read_image(_checked_path(path))
     geometry = _geometry(image, path)
     values = sitk.GetArrayViewFromImage(image)
     values = values.reshape(*geometry.shape, -1)
@@ -299,14 +298,14 @@ def _checked_path(path: PathLike) -> Path:
     return Path(path)
 
 
-def _read_image(path: Path) -> tuple[sitk.Image, Mapping[str, str]]:
-    """Read a 3-D image and the text fields of its header.
+def _read_image(path: Path) -> tuple[sitk.Image, Mapping[str, str], NDArray[np.bool_] | None]:
+    """Read a 3-D image, the text fields of its header, and which voxels lost NaN or infinity.
 
     Raises:
         InputError: if it cannot be read or is not 3-D.
     """
     if path.is_dir():
-        return _read_series(path), {}
+        return _read_series(path), {}, None
     if not path.is_file():
         raise InputError(f"There is no file {path}; check the name.")
     reader = sitk.ImageFileReader()
@@ -315,11 +314,12 @@ def _read_image(path: Path) -> tuple[sitk.Image, Mapping[str, str]]:
         reader.ReadImageInformation()
     _check_size(path, reader)
     values = math.prod(reader.GetSize()) * reader.GetNumberOfComponents()
-    require_whole(path, values=values, kind=sitk.GetPixelIDValueAsString(reader.GetPixelID()))
+    kind = sitk.GetPixelIDValueAsString(reader.GetPixelID())
+    lost = require_whole(path, values=values, kind=kind)
     with _plain_errors(path):
         image = reader.Execute()
     keys = filter(str.isprintable, reader.GetMetaDataKeys())  # the reader knows no others again
-    return _in_three_dimensions(image), {key: reader.GetMetaData(key) for key in keys}
+    return _in_three_dimensions(image), {key: reader.GetMetaData(key) for key in keys}, lost
 
 
 def _check_size(path: Path, reader: sitk.ImageFileReader, slices: int = 1) -> None:

@@ -180,17 +180,14 @@ class Predictor:
         classes = self._network.config.num_classes
         soft = np.zeros((classes, count, *size), np.float16) if probabilities else None
         done = 0
-        for chosen, chances in self._computed(prepared, search, first, notes):
-            # The same labels as those of argmax, which takes many times as long on a CPU.
-            labels[chosen] = chances.max(1).indices.to(torch.uint8).cpu().numpy()
-            search.learn(chosen, labels[chosen].max((1, 2)) > 0)
+        for chosen, found, chances, over in self._computed(prepared, search, first, notes):
+            labels[chosen] = found
             doubt[chosen] = expected_errors(chances).cpu().numpy()
             if soft is not None:
                 soft[:, chosen] = chances.transpose(0, 1).half().cpu().numpy()
             if first is not None and done == 0:
                 announce(labels)
             done += len(chosen)
-            over = not len(search.next(1))
             total = done if over else max(search.expected, done + len(chosen))
             reporter.report(done, total, "Segmenting")
         (known,) = search.known.nonzero()
@@ -198,8 +195,12 @@ class Predictor:
 
     def _computed(
         self, prepared: PreparedVolume, search: SliceSearch, first: int | None, notes: list[str]
-    ) -> Iterator[tuple[NDArray[np.intp], Tensor]]:
-        """Yield indices of slices and their probabilities, batch by batch, ``first`` by itself."""
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.uint8], Tensor, bool]]:
+        """Yield batch by batch, ``first`` by itself, as the search chooses them.
+
+        Of each batch come the indices of its slices, their labels, their probabilities, and whether
+        it is the last one.
+        """
         slices, size = prepared.slices, prepared.original_shape
         pixels = _PIXELS_PER_BATCH.get(self._device.type, _PIXELS_PER_BATCH["cpu"])
         batch = self._batch_size or max(1, pixels // math.prod(slices.shape[1:]))
@@ -214,8 +215,12 @@ class Predictor:
                 batch = self._use_less_memory(len(chosen), notes)
                 chosen = chosen[:batch]
                 continue
-            yield chosen, chances
-            chosen = search.next(batch)
+            # The same labels as those of argmax, which takes many times as long on a CPU.
+            labels = chances.max(1).indices.to(torch.uint8).cpu().numpy()
+            search.learn(chosen, labels.max((1, 2)) > 0)
+            following = search.next(batch)
+            yield chosen, labels, chances, not following.size
+            chosen = following
 
     def _choose_runtime(self, example: NDArray[np.float32], notes: list[str]) -> None:
         image = torch.from_numpy(example)[None, None]

@@ -74,19 +74,23 @@ class BatchesAhead:
 
     Args:
         make: returns the batch of a step, and depends on nothing else.
+        steps: batches of the whole training; none is made beyond them.
     """
 
-    def __init__(self, make: Callable[[int], tuple[Tensor, Tensor]]) -> None:
+    def __init__(self, make: Callable[[int], tuple[Tensor, Tensor]], steps: int) -> None:
         self._make = make
+        self._steps = steps
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
         self._next: tuple[int, Future[tuple[Tensor, Tensor]]] | None = None
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return the batch of a step, and begin with that of the step after it."""
+        """Return the batch of a step, and begin with that of the step after it, if there is one."""
         if self._next is None or self._next[0] != step:
             self._next = step, self._thread.submit(self._make, step)
         made = self._next[1].result()
-        self._next = step + 1, self._thread.submit(self._make, step + 1)
+        following = step + 1
+        if following < self._steps:
+            self._next = following, self._thread.submit(self._make, following)
         return made
 
     def close(self) -> None:

@@ -103,8 +103,8 @@ class _Trainer:
             weights=weights,
             seed=config.seed,
         )
-        self._ahead = BatchesAhead(self._make_batch)
         self._steps = config.steps_per_epoch or self._batches.steps_per_pass
+        self._ahead = BatchesAhead(self._make_batch, config.epochs * self._steps)
         device, notes = choose_device(config.device)
         self._network, device, more_notes = place_where_it_fits(network, device)
         self._notes = [*notes, *more_notes]  # not told yet
