@@ -69,7 +69,7 @@ class ConvBlock(nn.Module):
         hidden = self.dropout(F.relu(self.norm1(self.conv1(images)), inplace=True))
         result: Tensor = self.norm2(self.conv2(hidden))
         if self.shortcut is not None:
-            result = result + self.shortcut(images)
+            result += self.shortcut(images)
         return F.relu(result, inplace=True)
 
     def fold_norms(self) -> None:

@@ -16,10 +16,9 @@ import json
 import logging
 import os
 import re
-import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -37,10 +36,10 @@ from speed_cases_segment import cold_start, memory, rest_of_segment  # noqa: E40
 from speed_cases_training import training_step  # noqa: E402
 from speed_report import curves_of, write_report  # noqa: E402
 from speed_timing import Measured, Setting  # noqa: E402
+from stored_records import command_of  # noqa: E402
 
 from funet.files import atomic_file  # noqa: E402
-from funet.models.manifest import utc_now  # noqa: E402
-from funet.provenance import machine, versions  # noqa: E402
+from funet.provenance import run_record  # noqa: E402
 
 CASES: Mapping[str, Callable[[Setting], Measured]] = {
     "Inference": inference,
@@ -60,11 +59,11 @@ FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile")
 logger = logging.getLogger("speed")
 
 
-def measure(setting: Setting, names: Sequence[str]) -> dict[str, Any]:
-    """Measure the cases of these names; the record lacks how it was asked for."""
+def measure(setting: Setting, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Measure the cases of these names; yield the record so far after each of them."""
     torch.manual_seed(setting.seed)
     before, began = os.getloadavg(), time.monotonic()
-    cases = {}
+    cases: dict[str, Any] = {}
     for name in names:
         start = time.monotonic()
         measured = CASES[name](setting)
@@ -73,17 +72,16 @@ def measure(setting: Setting, names: Sequence[str]) -> dict[str, Any]:
             value = "not measured" if goal.value is None else f"{goal.value:.3g}{goal.unit}"
             logger.info("  %s: %s (goal %g%s)", goal.what, value, goal.limit, goal.unit)
         cases[name] = measured.to_json()
-    return {
-        "date": utc_now(),
-        "seconds": round(time.monotonic() - began, 1),
-        "seed": setting.seed,
-        "repeats": setting.repeats,
-        "quick": setting.quick,
-        "versions": versions() | peer_versions(),
-        "machine": machine() | {"flags": cpu_flags()},
-        "load": {"before": list(before), "after": list(os.getloadavg())},
-        "cases": cases,
-    }
+        record = run_record(
+            time.monotonic() - began,
+            seed=setting.seed,
+            repeats=setting.repeats,
+            quick=setting.quick,
+        )
+        record["versions"] |= peer_versions()
+        record["machine"] |= {"flags": cpu_flags()}
+        load = {"before": list(before), "after": list(os.getloadavg())}
+        yield record | {"load": load, "cases": cases}
 
 
 def peer_versions() -> dict[str, str]:
@@ -128,12 +126,12 @@ def main(words: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     data = arguments.data if (arguments.data / "README.md").is_file() else None
     setting = Setting(arguments.quick, arguments.repeats, data)
-    shown = (Path(word).name if Path(word).is_absolute() else word for word in words)
-    command = shlex.join(["python", "Testing/benchmarks/speed.py", *shown])
-    record = {"command": command} | measure(setting, arguments.only.split(","))
     arguments.output.mkdir(parents=True, exist_ok=True)
     stem = arguments.output / "speed"
-    write_record(stem.with_suffix(".json"), record)
+    command = {"command": command_of("speed", words)}
+    for measured in measure(setting, arguments.only.split(",")):
+        record = command | measured
+        write_record(stem.with_suffix(".json"), record)  # what a killed run has measured stays
     write_report(record, stem)
     for name, curve in curves_of(record).items():
         logger.info("time against %s: power %.2f", name, curve["exponent"])

@@ -18,13 +18,13 @@ from funet.images.preprocessing import prepare_volume
 
 SLICES = 24
 CORRECTED = (5, 11, 17)  # the visible slice is another one
-CONVERGED = 240  # steps after which little more is learned
+OTHER_STEPS = (15, 30, 120, 240)  # a retraining of the last has converged
 EPOCHS = 50
 
 
 def retraining(setting: Setting) -> Measured:
     """Three corrected slices of discs, which the shipped model has never seen."""
-    measured = Measured(facts={"corrected": list(CORRECTED), "converged_steps": CONVERGED})
+    measured = Measured(facts={"corrected": list(CORRECTED)})
     limits = {128: 5.0} if setting.quick else {128: 5.0, 256: 20.0}
     for side, limit in limits.items():
         pixels = setting.size(side, 16)
@@ -59,15 +59,21 @@ def retrain_at(
     measured.times[f"ours, visible slice, {side}×{side}"] = clicks[1:]  # the first warms up
     dices["after"] = dice_of_others(one.labels(node), one.truth, CORRECTED)
     by_steps = retrained_by_steps(one, node, setting)
-    dices["converged"] = by_steps[-1]["dice"]
+    dices["best"] = max(dices["after"], *(one["dice"] for one in by_steps))
     measured.facts[f"dice_{side}"] = dices
     measured.facts[f"steps_{side}"] = by_steps
-    gain, most = (dices[name] - dices["before"] for name in ("after", "converged"))
+    gain, most = (dices[name] - dices["before"] for name in ("after", "best"))
     share = 100 * gain / most if most > 0 else None
     visible = median(clicks[1:])
     measured.goals += [
         Goal(f"from click to visible slice, {side}×{side}", visible, limit, unit=" s"),
-        Goal(f"of the gain of {CONVERGED} steps, {side}×{side}", share, 95.0, False, " %"),
+        Goal(
+            f"of the most that up to {OTHER_STEPS[-1]} steps gain, {side}×{side}",
+            share,
+            95.0,
+            False,
+            " %",
+        ),
     ]
     if fresh is not None:
         until, reached = fresh.until(dices["after"])
@@ -81,7 +87,7 @@ def retrain_at(
 def retrained_by_steps(one: Bench, node: Any, setting: Setting) -> list[dict[str, float]]:
     """Time and Dice after fewer and after more steps than usual, once each."""
     found = []
-    for steps in (2, 6) if setting.quick else (15, 30, CONVERGED):
+    for steps in (2, 6) if setting.quick else OTHER_STEPS:
         seconds = one.retrain(node, CORRECTED, steps)
         reached = dice_of_others(one.labels(node), one.truth, CORRECTED)
         found.append({"steps": steps, "seconds": round(seconds, 3), "dice": reached})

@@ -22,7 +22,7 @@ from funet.worker.transport import SubprocessTransport
 from FUNetSegmentationLib.jobs.runner import JobRunner
 from FUNetSegmentationLib.scene.history import ReviewHistory
 from FUNetSegmentationLib.scene.labels import read_labels
-from FUNetSegmentationLib.scene.writing import write_prediction
+from FUNetSegmentationLib.scene.writing import draw_slices
 from FUNetSegmentationLib.workflow.logic import SegmentationLogic
 
 
@@ -49,10 +49,7 @@ class Bench:
 
     def correct(self, node: Any, slices: Sequence[int]) -> None:
         """Replace slices of a segmentation by the truth, as with the Segment Editor."""
-        ids = ReviewHistory(node).segment_ids
-        write_prediction(
-            node, self.truth, ids, self.volume_node, protected_slices=(), axis=0, only_slices=slices
-        )
+        draw_slices(node, self.truth, ReviewHistory(node).segment_ids, self.volume_node, 0, slices)
 
     def retrain(self, node: Any, slices: Sequence[int], steps: int | None) -> float:
         """Press Retrain; how long it takes until the visible slice is updated."""

@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -30,13 +31,14 @@ from ..runtime import (
 )
 from .doubt import expected_errors
 from .search import SliceSearch, search_step
+from .side_by_side import SideBySide
 
 SliceCallback = Callable[[int, NDArray[np.uint8]], None]
 """Receives a slice's index along the volume's own slice axis, and its labels as they lie there."""
 
-# Pixels computed together: on a CPU as few as keep its cores busy, because more no longer fit into
-# its caches; on a GPU what a small one holds.
-_PIXELS_PER_BATCH = {"cpu": 2 * 256 * 256, "cuda": 32 * 256 * 256}
+# Pixels computed together: what fits into the caches of a CPU's core, what a small GPU holds.
+_PIXELS_PER_CORE = 256 * 256
+_PIXELS_PER_GPU = 32 * 256 * 256
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class Predictor:
         self._network, self._device, more_notes = place_where_it_fits(network, chosen)
         self._notes = (*notes, *more_notes)
         self._runtime = Runtime(self._device)
+        self._ready = self._network
 
     def predict(
         self,
@@ -202,25 +205,35 @@ class Predictor:
         it is the last one.
         """
         slices, size = prepared.slices, prepared.original_shape
-        pixels = _PIXELS_PER_BATCH.get(self._device.type, _PIXELS_PER_BATCH["cpu"])
-        batch = self._batch_size or max(1, pixels // math.prod(slices.shape[1:]))
         self._choose_runtime(slices[len(slices) // 2], notes)
+        batch = self._batch_size or self._usual_batch(math.prod(slices.shape[1:]))
         chosen = search.next(batch) if first is None else np.array([first])
-        while chosen.size:
-            try:
-                chances = self._probabilities(torch.from_numpy(slices[chosen])[:, None], size)
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-                batch = self._use_less_memory(len(chosen), notes)
-                chosen = chosen[:batch]
-                continue
-            # The same labels as those of argmax, which takes many times as long on a CPU.
-            labels = chances.max(1).indices.to(torch.uint8).cpu().numpy()
-            search.learn(chosen, labels.max((1, 2)) > 0)
-            following = search.next(batch)
-            yield chosen, labels, chances, not following.size
-            chosen = following
+        with SideBySide(partial(self._probabilities, size=size), self._parts(batch)) as compute:
+            while chosen.size:
+                try:
+                    chances = compute(torch.from_numpy(slices[chosen])[:, None])
+                except RuntimeError as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    batch = self._use_less_memory(len(chosen), notes)
+                    chosen = chosen[:batch]
+                    continue
+                # The same labels as those of argmax, which takes many times as long on a CPU.
+                labels = chances.max(1).indices.to(torch.uint8).cpu().numpy()
+                search.learn(chosen, labels.max((1, 2)) > 0)
+                following = search.next(batch)
+                yield chosen, labels, chances, not following.size
+                chosen = following
+
+    def _usual_batch(self, pixels: int) -> int:
+        """Slices of so many pixels that are computed together."""
+        on_cpu = self._device.type == "cpu"
+        most = _PIXELS_PER_CORE * torch.get_num_threads() if on_cpu else _PIXELS_PER_GPU
+        return max(1, most // pixels)
+
+    def _parts(self, batch: int) -> int:
+        """Parts of a batch that are computed side by side."""
+        return batch if self._device.type == "cpu" else 1
 
     def _choose_runtime(self, example: NDArray[np.float32], notes: list[str]) -> None:
         image = torch.from_numpy(example)[None, None]
@@ -228,6 +241,8 @@ class Predictor:
         try:
             on_device = image.to(self._device)
             self._runtime = inference_runtime(network, self._device, precision, on_device)
+            # Autocast would convert the weights anew for every batch.
+            self._ready = copy.deepcopy(network).to(self._runtime.dtype)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -235,9 +250,8 @@ class Predictor:
 
     @torch.inference_mode()
     def _probabilities(self, images: Tensor, size: tuple[int, int]) -> Tensor:
-        images = images.to(self._device, memory_format=torch.channels_last)
-        with self._runtime.autocast():
-            logits = self._network(images)
+        images = images.to(self._device, self._runtime.dtype, memory_format=torch.channels_last)
+        logits: Tensor = self._ready(images)
         return resample_slices(logits.float().softmax(1), size)
 
     def _use_less_memory(self, batch: int, notes: list[str]) -> int:
@@ -251,6 +265,6 @@ class Predictor:
         self._notes = (*self._notes, NO_ROOM_ON_GPU)  # for later volumes, which stay there, too
         torch.cuda.empty_cache()
         self._device = torch.device("cpu")
-        self._network.to(self._device)
+        self._ready = self._network.to(self._device)
         self._runtime = Runtime(self._device)
         return 1

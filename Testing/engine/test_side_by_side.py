@@ -1,0 +1,60 @@
+"""Parts of a batch are computed side by side, and PyTorch's threads stay as they were."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from torch import Tensor
+
+from funet.prediction.side_by_side import SideBySide
+
+
+@pytest.fixture
+def four_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("most", "parts", "threads_of_each"), [(1, 1, 4), (2, 2, 2), (9, 4, 1)])
+def test_every_part_is_computed_at_the_same_time_on_its_share_of_the_threads(
+    four_threads: None, most: int, parts: int, threads_of_each: int
+) -> None:
+    together = threading.Barrier(parts, timeout=30)
+    seen = []
+
+    def double(images: Tensor) -> Tensor:
+        together.wait()  # breaks unless all parts are under way
+        seen.append((len(images), torch.get_num_threads()))
+        return 2 * images
+
+    batch = torch.arange(8.0)[:, None]
+    with SideBySide(double, most) as compute:
+        assert torch.equal(compute(batch), 2 * batch)
+    assert seen == [(8 // parts, threads_of_each)] * parts
+
+
+def test_a_single_image_gets_all_threads(four_threads: None) -> None:
+    with SideBySide(lambda image: image + torch.get_num_threads(), 4) as compute:
+        assert compute(torch.zeros(1)).tolist() == [4]
+
+
+def test_threads_are_as_before_also_in_threads_to_come(four_threads: None) -> None:
+    with SideBySide(torch.clone, 4) as compute:
+        compute(torch.zeros(4))
+    assert torch.get_num_threads() == 4
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(torch.get_num_threads).result() == 4
+
+
+def test_what_goes_wrong_in_a_part_is_raised(four_threads: None) -> None:
+    def fail(images: Tensor) -> Tensor:
+        raise RuntimeError(f"{len(images)} images")
+
+    with SideBySide(fail, 2) as compute, pytest.raises(RuntimeError, match="2 images"):
+        compute(torch.zeros(4))
