@@ -27,7 +27,7 @@ from .loss_config import BETA_RANGE, MIN_WEIGHT_RANGE, LossConfig
 Reduction = Literal["mean", "sum", "none"]
 
 _LN_2 = math.log(2)
-_LEAST_LOG_P = -1e30  # logits of 1e38 give -infinity; the sum over the pixels must stay a number
+_MOST = 1e30  # of -log(p): logits of 1e38 give infinity, and the sum must stay a number
 
 
 def feedback_weight(log_probability: Tensor, beta: float = 3.0, min_weight: float = 0.01) -> Tensor:
@@ -106,15 +106,14 @@ def feedback_weighted_cross_entropy(
         raise InputError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}.")
     _check_settings(beta, min_weight)
     labels, valid = _checked_labels(logits, target, ignore_index)
-    loss: Tensor = _FeedbackCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        _at_least_float32(logits), labels, beta, min_weight, detach_weight
-    )
-    importance = None if valid is None else valid.to(loss.dtype)
+    scores = _at_least_float32(logits)
+    importance = None if valid is None else valid.to(scores.dtype).unsqueeze(1)
     if class_weight is not None:
-        by_class = _checked_class_weight(class_weight, logits)[labels.squeeze(1)].to(loss.dtype)
+        by_class = _checked_class_weight(class_weight, logits).to(scores.dtype)[labels]
         importance = by_class if importance is None else by_class * importance
-    if importance is not None:
-        loss = loss * importance
+    loss: Tensor = _FeedbackCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        scores, labels, importance, beta, min_weight, detach_weight
+    )
     if reduction == "none":
         return loss
     if reduction == "sum":
@@ -235,7 +234,7 @@ def build_loss(config: LossConfig, ignore_index: int = 255) -> nn.Module:
 
 
 class _FeedbackCrossEntropy(torch.autograd.Function):
-    """w(p) * -log(p) of every pixel, with its gradient in closed form.
+    """w(p) * -log(p) of every pixel times its importance, with its gradient in closed form.
 
     With u = -log(p) and v = p ** beta, the loss is w * u and its slope is
     d(w * u) / du = w * (1 - beta * log(m) * v * u), or w alone if the weight is held constant.
@@ -245,28 +244,34 @@ class _FeedbackCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, logits: Tensor, labels: Tensor, beta: float, min_weight: float, detach: bool
+        ctx: Any,
+        logits: Tensor,
+        labels: Tensor,
+        importance: Tensor | None,
+        beta: float,
+        min_weight: float,
+        detach: bool,
     ) -> Tensor:
         log_probabilities = F.log_softmax(logits, dim=1)
-        log_p = log_probabilities.gather(1, labels).clamp_min_(_LEAST_LOG_P)
+        u = log_probabilities.gather(1, labels).neg_().clamp_max_(_MOST)
         # Powers of two: three times as fast as exp, nine times as fast as pow.
-        power = (log_p * (beta / _LN_2)).exp2_()
-        weight = (power * math.log2(min_weight)).exp2_()
-        loss = (weight * log_p).neg_()
+        v = (u * (-beta / _LN_2)).exp2_()
+        weight = (v * math.log2(min_weight)).exp2_()
+        if importance is not None:
+            weight.mul_(importance)
+        loss = weight * u
         if ctx.needs_input_grad[0]:
-            slope = weight
-            if not detach:
-                growth = beta * math.log(min_weight)
-                slope = power.mul_(log_p).mul_(growth).add_(1).mul_(weight)
+            growth = -beta * math.log(min_weight)
+            slope = weight if detach else torch.addcmul(weight, v, loss, value=growth)
             gradient = log_probabilities.mul_(1 / _LN_2).exp2_().mul_(slope)
             ctx.save_for_backward(gradient.scatter_add_(1, labels, slope.neg_()))
         return loss.squeeze(1)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None, None, None]:
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return gradient * grad_output.unsqueeze(1), None, None, None, None
+        return gradient * grad_output.unsqueeze(1), None, None, None, None, None
 
 
 def _weight(power: Tensor, min_weight: float) -> Tensor:
@@ -313,13 +318,14 @@ def _checked_labels(
     if low >= 0 and high <= last and not 0 <= ignore_index <= last:
         return labels.unsqueeze(1), None
     valid = labels != ignore_index
-    clamped = labels.clamp(0, last)
-    if bool((valid & (labels != clamped)).any()):
+    labels = labels.where(valid, 0)
+    least, most = (int(bound) for bound in labels.aminmax())
+    if least < 0 or most > last:
         raise InputError(
             f"The target holds labels from {low} to {high}; allowed are 0 to {last} "
             f"and {ignore_index} for pixels to ignore."
         )
-    return clamped.unsqueeze(1), valid
+    return labels.unsqueeze(1), valid
 
 
 def _checked_class_weight(class_weight: Tensor, logits: Tensor) -> Tensor:
