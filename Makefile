@@ -9,10 +9,14 @@ READY := $(VENV)/.ready
 QT_READY := $(VENV)/.qt-ready
 BENCH_READY := $(VENV)/.bench-ready
 
+# Threads of PyTorch that wait for each other spin briefly and then sleep, see funet/threads.py.
+export OMP_WAIT_POLICY ?= PASSIVE
+export GOMP_SPINCOUNT ?= 2000
+
 .PHONY: demo test lint bench faults fuzz soak figures results screenshots clean
 
 demo: $(READY)
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python Demo/demo.py --output build/demo
+	$(BIN)/python Demo/demo.py --output build/demo
 
 test: lint $(QT_READY)
 	$(BIN)/python -m pytest
@@ -30,19 +34,19 @@ fuzz: $(READY)
 	PYTHONPATH=Testing/engine $(BIN)/python Testing/faults/fuzz.py --inputs 110000 --seed 0
 
 soak: $(READY)
-	PYTHONPATH=Testing:Testing/engine:Testing/mrml OMP_WAIT_POLICY=PASSIVE $(BIN)/python Testing/faults/soak.py --jobs 200 --seed 0
+	PYTHONPATH=Testing:Testing/engine:Testing/mrml $(BIN)/python Testing/faults/soak.py --jobs 200 --seed 0
 
 screenshots: $(QT_READY)
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python Testing/panel/take_screenshots.py
+	$(BIN)/python Testing/panel/take_screenshots.py
 
 figures: $(READY)
 	$(BIN)/python Testing/figures/plot_feedback_weight.py
 
 results: $(READY)
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python Testing/benchmarks/make_results.py
+	$(BIN)/python Testing/benchmarks/make_results.py
 
 bench: $(BENCH_READY)
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python Testing/benchmarks/speed.py
+	$(BIN)/python Testing/benchmarks/speed.py
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=...")'

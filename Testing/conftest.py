@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-# Threads that wait should sleep: the tests share the cores with their own child processes. PyTorch
-# reads this when it is loaded, so it must stand before any import of it.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from funet.threads import wait_briefly
+
+# The tests share the cores with their own child processes. PyTorch reads this when it is loaded,
+# so it must stand before any import of it.
+wait_briefly(os.environ)
 
 _SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

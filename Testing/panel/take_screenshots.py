@@ -15,7 +15,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "FUNetSegmentation"), str(ROOT / "Testing"), str(Path(__file__).parent)]
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from funet.threads import wait_briefly  # noqa: E402
+
+wait_briefly(os.environ)
 
 import host  # noqa: E402
 import numpy as np  # noqa: E402

@@ -17,6 +17,7 @@ from .. import __version__
 from ..errors import Cancelled, FunetError, InputError
 from ..progress import CancelToken
 from ..strict_json import shown
+from ..threads import wait_briefly
 from .console import INTERRUPTED, NOTHING_DONE, SOME_FAILED, Console
 from .interruption import cancelled_by_interrupt
 
@@ -92,9 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the words after ``funet``; those of the process if ``None``.
     """
-    # Threads that wait should sleep, or another program on the same cores slows them ten times
-    # down; it is read when torch is loaded, which no command has done yet.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_briefly(os.environ)  # no command has loaded PyTorch yet
     console = Console()
     try:
         words = sys.argv[1:] if argv is None else list(argv)

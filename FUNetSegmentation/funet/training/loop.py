@@ -345,6 +345,7 @@ class _Trainer:
     def _restore(self, state: TrainingState) -> None:
         self._network.load_state_dict(state.network)
         self._optimiser.load_state_dict(state.optimiser)
+        _match_layouts(self._optimiser)
         if self._average is not None:
             self._average.restore(state.average, state.average_updates)
         self._best, self._best_epoch = state.best, state.best_epoch
@@ -359,7 +360,16 @@ def _optimiser(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimi
             {"params": list(network.encoder_parameters()), "rate": config.encoder_rate},
             {"params": list(network.decoder_parameters()), "rate": 1.0},
         ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+    rate, decay = config.learning_rate, config.weight_decay
+    return torch.optim.AdamW(groups, lr=rate, weight_decay=decay, fused=True)
+
+
+def _match_layouts(optimiser: torch.optim.Optimizer) -> None:
+    """Lay restored averages out in memory as their parameters, which a fused optimiser expects."""
+    for parameter, state in optimiser.state.items():
+        for name, value in state.items():
+            if value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter).copy_(value)
 
 
 def _seed(*parts: int) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Protocol, cast
 
 from ..errors import WorkerError
+from ..threads import wait_briefly
 
 ENGINE_PARENT = Path(__file__).resolve().parents[2]
 """The folder that must be on the child's path, so that it can import ``funet``."""
@@ -98,9 +99,7 @@ def worker_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]
     paths = (str(ENGINE_PARENT), environment.get("PYTHONPATH", ""))
     environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     environment["PYTHONUTF8"] = "1"
-    # Threads that wait should sleep: spinning, two of them are ten times slower than one as soon as
-    # another program needs a core.
-    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_briefly(environment)
     environment["PYTHONSAFEPATH"] = "1"  # no module from whatever folder happens to be current
     return environment
 
