@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from funet.prediction.side_by_side import SideBySide
+from funet.side_by_side import SideBySide
 
 
 @pytest.fixture
@@ -34,27 +34,28 @@ def test_every_part_is_computed_at_the_same_time_on_its_share_of_the_threads(
         return 2 * images
 
     batch = torch.arange(8.0)[:, None]
-    with SideBySide(double, most) as compute:
-        assert torch.equal(compute(batch), 2 * batch)
+    with SideBySide(most) as side_by_side:
+        assert side_by_side.parts == parts
+        assert torch.equal(torch.cat(side_by_side.map(double, batch.chunk(parts))), 2 * batch)
     assert seen == [(8 // parts, threads_of_each)] * parts
 
 
 def test_a_single_image_gets_all_threads(four_threads: None) -> None:
-    with SideBySide(lambda image: image + torch.get_num_threads(), 4) as compute:
-        assert compute(torch.zeros(1)).tolist() == [4]
+    with SideBySide(4) as side_by_side:
+        assert side_by_side.map(lambda _part: torch.get_num_threads(), ["single"]) == [4]
 
 
 def test_threads_are_as_before_also_in_threads_to_come(four_threads: None) -> None:
-    with SideBySide(torch.clone, 4) as compute:
-        compute(torch.zeros(4))
+    with SideBySide(4) as side_by_side:
+        assert side_by_side.map(max, [1, 5, 3, 4], [2, 2, 6, 2]) == [2, 5, 6, 4]
     assert torch.get_num_threads() == 4
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(torch.get_num_threads).result() == 4
 
 
 def test_what_goes_wrong_in_a_part_is_raised(four_threads: None) -> None:
-    def fail(images: Tensor) -> Tensor:
-        raise RuntimeError(f"{len(images)} images")
+    def fail(part: str) -> None:
+        raise RuntimeError(f"the {part} part")
 
-    with SideBySide(fail, 2) as compute, pytest.raises(RuntimeError, match="2 images"):
-        compute(torch.zeros(4))
+    with SideBySide(2) as side_by_side, pytest.raises(RuntimeError, match="the first part"):
+        side_by_side.map(fail, ["first", "second"])

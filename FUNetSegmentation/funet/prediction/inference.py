@@ -29,9 +29,9 @@ from ..runtime import (
     is_out_of_memory,
     place_where_it_fits,
 )
+from ..side_by_side import SideBySide
 from .doubt import expected_errors
 from .search import SliceSearch, search_step
-from .side_by_side import SideBySide
 
 SliceCallback = Callable[[int, NDArray[np.uint8]], None]
 """Receives a slice's index along the volume's own slice axis, and its labels as they lie there."""
@@ -208,10 +208,13 @@ class Predictor:
         self._choose_runtime(slices[len(slices) // 2], notes)
         batch = self._batch_size or self._usual_batch(math.prod(slices.shape[1:]))
         chosen = search.next(batch) if first is None else np.array([first])
-        with SideBySide(partial(self._probabilities, size=size), self._parts(batch)) as compute:
+        compute = partial(self._probabilities, size=size)
+        with SideBySide(batch if self._device.type == "cpu" else 1) as side_by_side:
             while chosen.size:
+                images = torch.from_numpy(slices[chosen])[:, None]
                 try:
-                    chances = compute(torch.from_numpy(slices[chosen])[:, None])
+                    parts = images.chunk(side_by_side.parts)
+                    chances = torch.cat(side_by_side.map(compute, parts))
                 except RuntimeError as error:
                     if not is_out_of_memory(error):
                         raise
@@ -230,10 +233,6 @@ class Predictor:
         on_cpu = self._device.type == "cpu"
         most = _PIXELS_PER_CORE * torch.get_num_threads() if on_cpu else _PIXELS_PER_GPU
         return max(1, most // pixels)
-
-    def _parts(self, batch: int) -> int:
-        """Parts of a batch that are computed side by side."""
-        return batch if self._device.type == "cpu" else 1
 
     def _choose_runtime(self, example: NDArray[np.float32], notes: list[str]) -> None:
         image = torch.from_numpy(example)[None, None]

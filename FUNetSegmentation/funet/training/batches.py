@@ -80,7 +80,9 @@ class BatchesAhead:
     def __init__(self, make: Callable[[int], tuple[Tensor, Tensor]], steps: int) -> None:
         self._make = make
         self._steps = steps
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
+        self._threads = torch.get_num_threads()
+        # One core at most: the others belong to the network.
+        self._thread = ThreadPoolExecutor(1, "batches", torch.set_num_threads, (1,))
         self._next: tuple[int, Future[tuple[Tensor, Tensor]]] | None = None
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
@@ -96,6 +98,8 @@ class BatchesAhead:
     def close(self) -> None:
         """End the background thread once it has finished what it is doing."""
         self._thread.shutdown(cancel_futures=True)
+        # Threads to come start with the number that any thread has set last.
+        torch.set_num_threads(self._threads)
 
 
 def common_sides(samples: Sequence[SliceSample], crop: int | None) -> tuple[int, int]:

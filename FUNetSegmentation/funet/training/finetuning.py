@@ -59,7 +59,7 @@ class FineTuneConfig:
     """
 
     steps: int = 60
-    batch_size: int = 6
+    batch_size: int = 4
     learning_rate: float = 2e-3
     encoder_rate: float = 1.0
     replay_share: float = 0.5
@@ -69,7 +69,7 @@ class FineTuneConfig:
     dice_to_keep: float = 0.85
     gain_to_keep: float = 0.5
     augmentation: Augmentation | None = field(default_factory=lambda: _SLIGHT_CHANGES)
-    crop: int | None = 160
+    crop: int | None = 80
     max_seconds: float | None = None
     seed: int = 0
     device: str = "auto"
@@ -92,6 +92,8 @@ class FineTuneConfig:
             encoder_rate=self.encoder_rate,
             # Statistics of so few slices would be worse than those of the base model's training.
             freeze_statistics=True,
+            # Without it, slices do not depend on each other and are computed side by side.
+            dropout=False,
             gradient_clip=5.0,
             max_seconds=self.max_seconds,
             seed=self.seed,

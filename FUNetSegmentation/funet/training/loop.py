@@ -24,10 +24,12 @@ from ..runtime import (
     place_where_it_fits,
     training_runtime,
 )
+from ..side_by_side import SideBySide
 from .averaging import AveragedWeights
 from .batches import BatchesAhead, BatchSource
 from .checkpoints import Checkpoint, TrainingState, fingerprint
 from .events import EpochFinished, Note, StepFinished, TrainingEvent, TrainingFinished
+from .gradients import gradients_side_by_side
 from .presets import TrainingConfig
 from .validation import SliceScore, score_slices
 
@@ -117,6 +119,8 @@ class _Trainer:
         self._gpus = [device] if device.type == "cuda" else []
         self._scaler = torch.amp.GradScaler(device.type, enabled=False)
         self._parts = 1  # a batch is computed in this many parts once the memory ran out
+        alone = device.type == "cpu" and config.freeze_statistics and not config.dropout
+        self._side_by_side = SideBySide(config.batch_size if alone else 1)
         self._best: dict[str, Tensor] = {}
         self._best_epoch = 0
         self._best_score = -math.inf
@@ -152,8 +156,9 @@ class _Trainer:
         yield TrainingFinished(self._best_epoch, score, reason)
 
     def close(self) -> None:
-        """Stop making batches; called however the training ends."""
+        """End all threads; called however the training ends."""
         self._ahead.close()
+        self._side_by_side.close()
 
     def _train_epoch(self, cancel: CancelToken) -> Iterator[TrainingEvent]:
         config, losses = self._config, []
@@ -199,9 +204,7 @@ class _Trainer:
         factor = config.rate(step, config.epochs * self._steps)
         for group in self._optimiser.param_groups:
             group["lr"] = config.learning_rate * group["rate"] * factor
-        self._network.train()
-        if config.freeze_statistics:
-            _freeze_statistics(self._network)
+        _set_modes(self._network, config)
         while True:
             try:
                 # Dropout draws from the global generator, which the caller gets back untouched.
@@ -234,14 +237,26 @@ class _Trainer:
 
     def _gradients(self, images: Tensor, target: Tensor) -> float:
         self._optimiser.zero_grad(set_to_none=True)
-        total = 0.0
+        runtime, total = self._runtime, 0.0
         parts = zip(images.chunk(self._parts), target.chunk(self._parts), strict=True)
         for part, labels in parts:
             share = len(part) / len(images)
-            part = part.to(self._runtime.device, memory_format=torch.channels_last)
-            with self._runtime.autocast():
+            part = part.to(runtime.device, memory_format=torch.channels_last)
+            labels = labels.long().to(runtime.device)
+            if self._side_by_side.parts > 1:
+                total += gradients_side_by_side(
+                    self._side_by_side,
+                    self._network,
+                    part,
+                    labels,
+                    self._loss,
+                    share,
+                    self._runtime,
+                )
+                continue
+            with runtime.autocast():
                 logits = self._network(part)
-            loss = self._loss(logits, labels.long().to(self._runtime.device)) * share
+            loss = self._loss(logits, labels) * share
             self._scaler.scale(loss).backward()
             total += float(loss.detach())
         return total
@@ -376,7 +391,11 @@ def _seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0]) >> 1
 
 
-def _freeze_statistics(network: nn.Module) -> None:
+def _set_modes(network: nn.Module, config: TrainingConfig) -> None:
+    """Let every layer train but those that the settings hold as in evaluation."""
+    network.train()
     for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        if config.freeze_statistics and isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+        if not config.dropout and isinstance(module, nn.Dropout):
             module.eval()

@@ -36,6 +36,7 @@ class TrainingConfig:
         patience: epochs without a better validation score after which training stops early.
         encoder_rate: learning rate of the contracting path relative to the rest.
         freeze_statistics: whether batch normalisation keeps the statistics that it has.
+        dropout: whether the network's dropout acts.
         gradient_clip: largest norm of the gradient, or ``None``.
         max_seconds: time after which training ends as if all epochs were done.
         seed: seed of the order, the crops, the augmentation and the dropout.
@@ -57,6 +58,7 @@ class TrainingConfig:
     patience: int | None = None
     encoder_rate: float = 1.0
     freeze_statistics: bool = False
+    dropout: bool = True
     gradient_clip: float | None = None
     max_seconds: float | None = None
     seed: int = 0

@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+
+Result = TypeVar("Result")
 
 
 class SideBySide:
-    """Applies a function to the parts of a batch, each on cores of its own.
+    """Threads that each compute a part of a batch, on cores of their own.
 
     Cores that share the work of a slice wait for each other after every layer; those that have a
     slice each do not. It is a context that ends the threads and leaves PyTorch's as they were.
 
     Args:
-        function: what to do with images (N, ...); the result has the same first axis.
         most: largest number of parts; there are no more than PyTorch has threads.
+
+    Attributes:
+        parts: number of parts that a batch should have.
     """
 
-    def __init__(self, function: Callable[[Tensor], Tensor], most: int) -> None:
-        self._function = function
+    def __init__(self, most: int) -> None:
         self._threads = torch.get_num_threads()
-        self._parts = max(1, min(most, self._threads))
+        self.parts = max(1, min(most, self._threads))
         self._pool = ThreadPoolExecutor(
-            self._parts, "slices", torch.set_num_threads, (self._threads // self._parts,)
+            self.parts, "slices", torch.set_num_threads, (self._threads // self.parts,)
         )
 
     def __enter__(self) -> SideBySide:
         return self
 
-    def __call__(self, batch: Tensor) -> Tensor:
-        """The function of the whole batch; a single image gets all cores."""
-        if self._parts == 1 or len(batch) == 1:
-            return self._function(batch)
-        return torch.cat(list(self._pool.map(self._function, batch.chunk(self._parts))))
+    def map(self, function: Callable[..., Result], *parts: Sequence[Any]) -> list[Result]:
+        """The results of a function for each of the parts; a single part gets all cores.
+
+        Args:
+            function: called with one part of each sequence.
+            parts: sequences of equal length.
+        """
+        if len(parts[0]) == 1:
+            return list(map(function, *parts))
+        return list(self._pool.map(function, *parts))
 
     def __exit__(
         self,
@@ -44,6 +52,10 @@ class SideBySide:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the threads once they have finished what they are doing."""
         self._pool.shutdown()
         # Threads to come start with the number that any thread has set last.
         torch.set_num_threads(self._threads)
