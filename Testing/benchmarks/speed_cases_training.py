@@ -11,23 +11,22 @@ from speed_timing import Goal, Measured, Setting, interleaved, median, ratio, re
 from torch import nn
 
 from funet.annotations.samples import SliceSample
-from funet.loss_config import LossConfig
 from funet.losses import build_loss
 from funet.networks import UNet, build_network
 from funet.runtime import Precision
 from funet.training.batches import BatchesAhead, BatchSource
 from funet.training.events import StepFinished, TrainingEvent
-from funet.training.finetuning import FineTuneConfig
 from funet.training.loop import train
-from funet.training.presets import TrainingConfig
+from funet.training.presets import TrainingConfig, training_preset
 
 
 def training_step(setting: Setting) -> Measured:
     """One step with all that belongs to it (batch, changes, average), and a plain one without."""
     side = setting.size(160, 32)
     samples = disc_slices(12, sides=(side, side))
-    settings = FineTuneConfig(device="cpu", seed=setting.seed).training(LossConfig())
-    config = replace(settings, epochs=10_000)
+    config = replace(
+        training_preset("practice"), device="cpu", seed=setting.seed, epochs=10_000, batch_size=6
+    )
     precision = half_precision()
     with recorded(BatchesAhead, "batch") as waiting:
         steps = {name: endless(samples, config, name) for name in {precision, "float32"}}
@@ -42,7 +41,7 @@ def training_step(setting: Setting) -> Measured:
     ours = sum(sum(times[f"ours, {name}"]) for name in steps)
     goals = [
         Goal(
-            f"faster than eager float32, 6 slices of {side}×{side}, {precision}",
+            f"faster than eager float32, {config.batch_size} slices of {side}×{side}, {precision}",
             ratio(times, "eager float32", f"ours, {precision}"),
             1.8 if precision == "bfloat16" else 1.0,
             at_most=False,

@@ -58,7 +58,7 @@ class FineTuneConfig:
         seed, device: as in :class:`~funet.training.presets.TrainingConfig`.
     """
 
-    steps: int = 60
+    steps: int = 50
     batch_size: int = 4
     learning_rate: float = 2e-3
     encoder_rate: float = 1.0
