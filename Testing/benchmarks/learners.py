@@ -47,9 +47,9 @@ class ChangedConfig(FineTuneConfig):
 
     changes: Mapping[str, Any] = field(default_factory=dict)
 
-    def training(self, loss: LossConfig) -> TrainingConfig:
+    def training(self, loss: LossConfig, longest: int) -> TrainingConfig:
         """Return the settings of the training loop."""
-        return replace(super().training(loss), **self.changes)
+        return replace(super().training(loss, longest), **self.changes)
 
 
 def ours(lesson: Lesson, *, changes: Mapping[str, Any] | None = None, **options: Any) -> UNet:

@@ -61,7 +61,7 @@ def predicting(model: Model, slices: int, side: int) -> Callable[[], object]:
 def training(images: int) -> Callable[[], object]:
     """Learning every one of so many images once, four at a time."""
     samples = disc_slices(images, sides=(64, 64))
-    settings = FineTuneConfig(device="cpu", batch_size=4).training(LossConfig())
+    settings = FineTuneConfig(device="cpu").training(LossConfig(), 64)
     config = replace(settings, epochs=1, steps_per_epoch=None, averaging=None)
 
     def learn() -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-import resource
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -17,17 +17,15 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-_MEGABYTE = 2**20
-_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss in bytes
-_STATUS = Path("/proc/self/status")
 _RESET_PEAK = Path("/proc/self/clear_refs")
+_CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children")
 
 
 def segment_memory(counts: list[int], side: int, spacing: list[float]) -> dict[str, list[float]]:
     """Peak memory in MB of the background process that segments a volume.
 
     Args:
-        counts: slices of each volume, rising, because only the largest peak so far is known.
+        counts: slices of each volume.
         side: rows and columns of a slice; of a tenth of that in the first volume, whose peak is
             what the process takes by itself.
         spacing: of the voxels in mm.
@@ -38,8 +36,9 @@ def segment_memory(counts: list[int], side: int, spacing: list[float]) -> dict[s
     for count, rows in [(2, max(16, side // 10)), *((count, side) for count in counts)]:
         with bench(count, rows, rows, (spacing[0], spacing[1], spacing[2])) as one:
             one.segment()
-        used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        peaks.append(used * _UNIT / _MEGABYTE)
+            (worker,) = _CHILDREN.read_text(encoding="utf-8").split()
+            # Not ru_maxrss: on Linux it begins with the peak of the process that starts the child.
+            peaks.append(_status("VmHWM", worker))
     return {"peaks": peaks}
 
 
@@ -113,9 +112,9 @@ def _forward_and_back(call: Callable[..., torch.Tensor], shape: list[int]) -> No
     call(logits, torch.zeros((shape[0], *shape[2:]), dtype=torch.long)).backward()
 
 
-def _status(name: str) -> float:
-    """A number of the process's status in MB."""
-    lines = _STATUS.read_text(encoding="utf-8").splitlines()
+def _status(name: str, process: str = "self") -> float:
+    """A number of a process's status in MB."""
+    lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
     (value,) = (line.split()[1] for line in lines if line.startswith(f"{name}:"))
     return int(value) / 1024
 

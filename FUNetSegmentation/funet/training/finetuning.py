@@ -53,7 +53,8 @@ class FineTuneConfig:
             by, that must remain when the weights go back towards the base model's, see
             :func:`~funet.training.interpolation.step_back`.
         augmentation: random changes of the batches, or ``None``.
-        crop: longest side of a patch in pixels, or ``None``.
+        crop: least and largest side of a patch in pixels, which otherwise is half of the longest
+            side of the corrected slices; ``None`` never crops.
         max_seconds: time after which the retraining ends, or ``None``.
         seed, device: as in :class:`~funet.training.presets.TrainingConfig`.
     """
@@ -69,13 +70,18 @@ class FineTuneConfig:
     dice_to_keep: float = 0.85
     gain_to_keep: float = 0.5
     augmentation: Augmentation | None = field(default_factory=lambda: _SLIGHT_CHANGES)
-    crop: int | None = 80
+    crop: tuple[int, int] | None = (80, 160)
     max_seconds: float | None = None
     seed: int = 0
     device: str = "auto"
 
-    def training(self, loss: LossConfig) -> TrainingConfig:
-        """Return the same as settings of the training loop."""
+    def training(self, loss: LossConfig, longest: int) -> TrainingConfig:
+        """Return the same as settings of the training loop.
+
+        Args:
+            loss: of the base model.
+            longest: side of the corrected slices in pixels.
+        """
         return TrainingConfig(
             epochs=max(1, self.steps // 10),
             steps_per_epoch=min(10, self.steps),
@@ -85,7 +91,7 @@ class FineTuneConfig:
             schedule="cosine",
             loss=replace(loss, dice_weight=1.0),
             augmentation=self.augmentation,
-            crop=self.crop,
+            crop=None if self.crop is None else min(max(longest // 2, self.crop[0]), self.crop[1]),
             averaging=self.averaging,
             # The held-out slices judge the result, so they must not choose it.
             choose_best=False,
@@ -168,11 +174,12 @@ def fine_tune(
         corrections, config.held_out_share, config.least_for_held_out, config.seed
     )
     learn = (*learn, *earlier)
+    longest = max(max(sample.image.shape) for sample in learn)
     network = copy.deepcopy(base.network)
     yield from train(
         network,
         [*learn, *replay],
-        config=config.training(base.manifest.loss),
+        config=config.training(base.manifest.loss, longest),
         validation=held_out,
         weights=_weights(len(learn), len(replay), config.replay_share),
         cancel=cancel,
