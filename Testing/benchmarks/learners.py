@@ -157,6 +157,7 @@ ABLATION: Mapping[str, Learner] = {
     "encoder at 0.3 of the rate": lambda lesson: ours(lesson, encoder_rate=0.3),
     "a quarter of the rate": lambda lesson: ours(lesson, learning_rate=5e-4),
     "statistics learned": lambda lesson: ours(lesson, changes={"freeze_statistics": False}),
+    "with dropout": lambda lesson: ours(lesson, changes={"dropout": True}),
     "last weights": lambda lesson: ours(lesson, averaging=None),
     "no augmentation": lambda lesson: ours(lesson, augmentation=None),
     "strong augmentation": lambda lesson: ours(lesson, augmentation=Augmentation()),

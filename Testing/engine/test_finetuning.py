@@ -175,3 +175,9 @@ def test_the_weights_go_back_as_far_as_the_gain_allows(base: Model, replay) -> N
     assert back.distance == 0.3
     stay = finish(base, corrections, replay=replay, config=replace(QUICK, gain_to_keep=1.0))
     assert stay.distance == 1.0
+
+
+@pytest.mark.parametrize(("longest", "crop"), [(48, 64), (256, 128), (1024, 160)])
+def test_patches_are_half_as_long_as_the_slices_within_bounds(longest: int, crop: int) -> None:
+    assert FineTuneConfig().training(LossConfig(), longest).crop == crop
+    assert FineTuneConfig(crop=None).training(LossConfig(), longest).crop is None

@@ -70,7 +70,7 @@ class FineTuneConfig:
     dice_to_keep: float = 0.85
     gain_to_keep: float = 0.5
     augmentation: Augmentation | None = field(default_factory=lambda: _SLIGHT_CHANGES)
-    crop: tuple[int, int] | None = (80, 160)
+    crop: tuple[int, int] | None = (64, 160)
     max_seconds: float | None = None
     seed: int = 0
     device: str = "auto"

@@ -51,10 +51,10 @@ def gradients_side_by_side(
     value: Tensor = loss(logits, target) * share
     (slopes,) = torch.autograd.grad(value, logits)
     by_part = side_by_side.map(backward, outputs, slopes.chunk(side_by_side.parts))
-    for parameter, *gradients in zip(parameters, *by_part, strict=True):
-        if parameter.grad is None:
-            # Laid out in memory as the parameter, which a fused optimiser expects.
-            parameter.grad = torch.zeros_like(parameter)
-        for gradient in gradients:
-            parameter.grad += gradient
+    for parameter, first, *others in zip(parameters, *by_part, strict=True):
+        # Laid out in memory as the parameter, which a fused optimiser expects.
+        total = torch.empty_like(parameter).copy_(first)
+        for gradient in others:
+            total += gradient
+        parameter.grad = total if parameter.grad is None else parameter.grad + total
     return float(value.detach())

@@ -11,7 +11,7 @@ from ..annotations.samples import SliceSample
 from ..loss_config import LossConfig
 from ..losses import build_loss
 from ..networks import UNet
-from ..runtime import Runtime, choose_device
+from ..runtime import choose_device, training_runtime
 from .validation import score_slices
 
 # Shares of the way from the base to the retrained weights that are tried, in this order.
@@ -54,6 +54,7 @@ def step_back(
     if gain_to_keep >= 1:
         return 1.0
     place, _ = choose_device(device)
+    runtime = training_runtime(place, "auto")
     between = copy.deepcopy(network).to(place)
     before, after = base.state_dict(), network.state_dict()
     loss = build_loss(LossConfig()).to(place)
@@ -67,7 +68,7 @@ def step_back(
                 for name, tensor in before.items()
             }
         )
-        return score_slices(between, learned, loss=loss, runtime=Runtime(place)).mean_dice
+        return score_slices(between, learned, loss=loss, runtime=runtime).mean_dice
 
     known, learnt = dice_at(0.0), dice_at(1.0)
     needed = max(dice_to_keep * learnt, known + gain_to_keep * (learnt - known))
