@@ -19,6 +19,8 @@ from funet.training.events import StepFinished, TrainingEvent
 from funet.training.loop import train
 from funet.training.presets import TrainingConfig, training_preset
 
+_ROUNDS = 4
+
 
 def training_step(setting: Setting) -> Measured:
     """One step with all that belongs to it (batch, changes, average), and a plain one without."""
@@ -34,7 +36,7 @@ def training_step(setting: Setting) -> Measured:
             f"ours, {name}": lambda step=step: next_step(step) for name, step in steps.items()
         }
         calls["eager float32"] = eager_step(samples, config)
-        times = interleaved(calls, setting.repeats)
+        times = interleaved(calls, _ROUNDS * setting.repeats)  # each takes a fraction of a second
         for step in steps.values():
             step.close()
     rounds = waiting[len(steps) :]  # nothing can be ready for the first steps
