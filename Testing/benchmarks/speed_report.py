@@ -170,6 +170,7 @@ def _draw_curves(panel: Axes, curves: Mapping[str, Any]) -> None:
     for axis in (panel.xaxis, panel.yaxis):
         axis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.set_minor_formatter(NullFormatter())
+    panel.margins(y=0.3)  # room for the legend
     panel.legend(frameon=False, loc="upper left")
     finish_panel(panel, "Scaling of time")
 

@@ -11,6 +11,7 @@ import torch
 from slices import disc_slices
 
 from funet.annotations.samples import SliceSample
+from funet.cli import main
 from funet.errors import Cancelled, InputError, TrainingError
 from funet.images.preprocessing_settings import Preprocessing
 from funet.images.segmentations import Segment
@@ -181,3 +182,10 @@ def test_the_weights_go_back_as_far_as_the_gain_allows(base: Model, replay) -> N
 def test_patches_are_half_as_long_as_the_slices_within_bounds(longest: int, crop: int) -> None:
     assert FineTuneConfig().training(LossConfig(), longest).crop == crop
     assert FineTuneConfig(crop=None).training(LossConfig(), longest).crop is None
+
+
+def test_the_command_line_tells_the_number_of_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["finetune", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"batches to learn (default: {FineTuneConfig().steps})" in told

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write the new version into this new folder instead of adding it to your models",
     )
     parser.add_argument(
-        "--steps", type=in_range(int, 1, 100_000), help="batches to learn (default: 60)"
+        "--steps", type=in_range(int, 1, 100_000), help="batches to learn (default: 50)"
     )
     parser.add_argument(
         "--seed", type=in_range(int, 0, 2**31), default=0, help="same seed, same result"

@@ -174,12 +174,11 @@ def fine_tune(
         corrections, config.held_out_share, config.least_for_held_out, config.seed
     )
     learn = (*learn, *earlier)
-    longest = max(max(sample.image.shape) for sample in learn)
     network = copy.deepcopy(base.network)
     yield from train(
         network,
         [*learn, *replay],
-        config=config.training(base.manifest.loss, longest),
+        config=config.training(base.manifest.loss, _longest_side(learn)),
         validation=held_out,
         weights=_weights(len(learn), len(replay), config.replay_share),
         cancel=cancel,
@@ -222,6 +221,10 @@ def split_held_out(
         tuple(sample for i, sample in enumerate(corrections) if i not in chosen),
         tuple(corrections[i] for i in sorted(chosen)),
     )
+
+
+def _longest_side(samples: Sequence[SliceSample]) -> int:
+    return max(int(side) for sample in samples for side in sample.image.shape)
 
 
 def _weights(learned: int, replayed: int, share: float) -> list[float] | None:

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from ..annotations.samples import SliceSample
 from ..errors import TrainingError
 from ..losses import build_loss
-from ..networks import UNet
 from ..progress import CancelToken
 from ..runtime import (
     NO_ROOM_ON_GPU,
@@ -30,6 +29,7 @@ from .batches import BatchesAhead, BatchSource
 from .checkpoints import Checkpoint, TrainingState, fingerprint
 from .events import EpochFinished, Note, StepFinished, TrainingEvent, TrainingFinished
 from .gradients import gradients_side_by_side
+from .optimiser import make_optimiser, match_layouts
 from .presets import TrainingConfig
 from .validation import SliceScore, score_slices
 
@@ -111,7 +111,7 @@ class _Trainer:
         self._network, device, more_notes = place_where_it_fits(network, device)
         self._notes = [*notes, *more_notes]  # not told yet
         self._loss = loss.to(device)
-        self._optimiser = _optimiser(network, config)
+        self._optimiser = make_optimiser(network, config)
         self._average = (
             None if config.averaging is None else AveragedWeights(network, config.averaging)
         )
@@ -360,31 +360,12 @@ class _Trainer:
     def _restore(self, state: TrainingState) -> None:
         self._network.load_state_dict(state.network)
         self._optimiser.load_state_dict(state.optimiser)
-        _match_layouts(self._optimiser)
+        match_layouts(self._optimiser)
         if self._average is not None:
             self._average.restore(state.average, state.average_updates)
         self._best, self._best_epoch = state.best, state.best_epoch
         self._best_score, self._epoch = state.best_score, state.epoch
         self._seconds = state.seconds
-
-
-def _optimiser(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    groups: list[dict[str, object]] = [{"params": list(network.parameters()), "rate": 1.0}]
-    if isinstance(network, UNet):
-        groups = [
-            {"params": list(network.encoder_parameters()), "rate": config.encoder_rate},
-            {"params": list(network.decoder_parameters()), "rate": 1.0},
-        ]
-    rate, decay = config.learning_rate, config.weight_decay
-    return torch.optim.AdamW(groups, lr=rate, weight_decay=decay, fused=True)
-
-
-def _match_layouts(optimiser: torch.optim.Optimizer) -> None:
-    """Lay restored averages out in memory as their parameters, which a fused optimiser expects."""
-    for parameter, state in optimiser.state.items():
-        for name, value in state.items():
-            if value.shape == parameter.shape:
-                state[name] = torch.empty_like(parameter).copy_(value)
 
 
 def _seed(*parts: int) -> int:
