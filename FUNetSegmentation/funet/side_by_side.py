@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
 from typing import Any, TypeVar
 
 import torch
@@ -12,11 +11,30 @@ import torch
 Result = TypeVar("Result")
 
 
+class CoreThreads(ThreadPoolExecutor):
+    """Threads in each of which PyTorch has so many threads of its own; as before at the end.
+
+    Args:
+        count: number of threads.
+        cores: PyTorch's threads in each of them.
+        name: what their names begin with.
+    """
+
+    def __init__(self, count: int, cores: int, name: str) -> None:
+        self._before = torch.get_num_threads()
+        super().__init__(count, name, torch.set_num_threads, (cores,))
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the threads; those to come start with the number of before, not with the last set."""
+        super().shutdown(wait, cancel_futures=cancel_futures)
+        torch.set_num_threads(self._before)
+
+
 class SideBySide:
     """Threads that each compute a part of a batch, on cores of their own.
 
     Cores that share the work of a slice wait for each other after every layer; those that have a
-    slice each do not. It is a context that ends the threads and leaves PyTorch's as they were.
+    slice each do not.
 
     Args:
         most: largest number of parts; there are no more than PyTorch has threads.
@@ -26,14 +44,9 @@ class SideBySide:
     """
 
     def __init__(self, most: int) -> None:
-        self._threads = torch.get_num_threads()
-        self.parts = max(1, min(most, self._threads))
-        self._pool = ThreadPoolExecutor(
-            self.parts, "slices", torch.set_num_threads, (self._threads // self.parts,)
-        )
-
-    def __enter__(self) -> SideBySide:
-        return self
+        threads = torch.get_num_threads()
+        self.parts = max(1, min(most, threads))
+        self._pool = CoreThreads(self.parts, threads // self.parts, "slices")
 
     def map(self, function: Callable[..., Result], *parts: Sequence[Any]) -> list[Result]:
         """The results of a function for each of the parts; a single part gets all cores.
@@ -46,16 +59,6 @@ class SideBySide:
             return list(map(function, *parts))
         return list(self._pool.map(function, *parts))
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
         """End the threads once they have finished what they are doing."""
         self._pool.shutdown()
-        # Threads to come start with the number that any thread has set last.
-        torch.set_num_threads(self._threads)

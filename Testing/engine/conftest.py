@@ -2,6 +2,24 @@
 
 from __future__ import annotations
 
-from engine_fixtures import archive, boxes_model, client, folder, shared_client, shell, study
+from engine_fixtures import (
+    archive,
+    boxes_model,
+    client,
+    folder,
+    set_threads,
+    shared_client,
+    shell,
+    study,
+)
 
-__all__ = ["archive", "boxes_model", "client", "folder", "shared_client", "shell", "study"]
+__all__ = [
+    "archive",
+    "boxes_model",
+    "client",
+    "folder",
+    "set_threads",
+    "shared_client",
+    "shell",
+    "study",
+]

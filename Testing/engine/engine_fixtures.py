@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from command_line import Shell, train_words
 from studies import write_study
 from tiny_models import tiny_manifest, tiny_network, tiny_samples
@@ -15,6 +16,14 @@ from funet.cli import main
 from funet.models.archive import export_model
 from funet.models.model import save_model
 from funet.worker.client import Patience, WorkerClient
+
+
+@pytest.fixture
+def set_threads() -> Iterator[Callable[[int], None]]:
+    """Sets the number of PyTorch's threads for a test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 import torch
@@ -14,11 +15,8 @@ from funet.side_by_side import SideBySide
 
 
 @pytest.fixture
-def four_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(4)
-    yield
-    torch.set_num_threads(before)
+def four_threads(set_threads: Callable[[int], None]) -> None:
+    set_threads(4)
 
 
 @pytest.mark.parametrize(("most", "parts", "threads_of_each"), [(1, 1, 4), (2, 2, 2), (9, 4, 1)])
@@ -34,19 +32,19 @@ def test_every_part_is_computed_at_the_same_time_on_its_share_of_the_threads(
         return 2 * images
 
     batch = torch.arange(8.0)[:, None]
-    with SideBySide(most) as side_by_side:
+    with closing(SideBySide(most)) as side_by_side:
         assert side_by_side.parts == parts
         assert torch.equal(torch.cat(side_by_side.map(double, batch.chunk(parts))), 2 * batch)
     assert seen == [(8 // parts, threads_of_each)] * parts
 
 
 def test_a_single_image_gets_all_threads(four_threads: None) -> None:
-    with SideBySide(4) as side_by_side:
+    with closing(SideBySide(4)) as side_by_side:
         assert side_by_side.map(lambda _part: torch.get_num_threads(), ["single"]) == [4]
 
 
 def test_threads_are_as_before_also_in_threads_to_come(four_threads: None) -> None:
-    with SideBySide(4) as side_by_side:
+    with closing(SideBySide(4)) as side_by_side:
         assert side_by_side.map(max, [1, 5, 3, 4], [2, 2, 6, 2]) == [2, 5, 6, 4]
     assert torch.get_num_threads() == 4
     with ThreadPoolExecutor(1) as pool:
@@ -57,5 +55,6 @@ def test_what_goes_wrong_in_a_part_is_raised(four_threads: None) -> None:
     def fail(part: str) -> None:
         raise RuntimeError(f"the {part} part")
 
-    with SideBySide(2) as side_by_side, pytest.raises(RuntimeError, match="the first part"):
+    raised = pytest.raises(RuntimeError, match="the first part")
+    with closing(SideBySide(2)) as side_by_side, raised:
         side_by_side.map(fail, ["first", "second"])

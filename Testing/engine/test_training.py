@@ -195,14 +195,6 @@ def test_frozen_statistics_stay_and_the_weights_learn():
     assert not torch.equal(before["head.weight"], after["head.weight"])
 
 
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_without_dropout_nothing_is_drawn_while_the_network_learns():
     results = []
     for dropout in (0.0, 0.25):
@@ -213,14 +205,15 @@ def test_without_dropout_nothing_is_drawn_while_the_network_learns():
     assert same(*results)
 
 
-def test_slices_side_by_side_teach_what_they_teach_in_one_batch(two_threads):
+def test_slices_side_by_side_teach_what_they_teach_in_one_batch(set_threads):
+    set_threads(2)
     config = replace(FAST, freeze_statistics=True, dropout=False)
     network = tiny_network()
     list(train(network, disc_slices(4), config=config))
     again = tiny_network()
     list(train(again, disc_slices(4), config=config))
     assert same(weights_of(network), weights_of(again))
-    torch.set_num_threads(1)  # one batch
+    set_threads(1)  # one batch
     alone = tiny_network()
     list(train(alone, disc_slices(4), config=config))
     torch.testing.assert_close(weights_of(network), weights_of(alone), rtol=1e-3, atol=1e-4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -209,7 +210,7 @@ class Predictor:
         batch = self._batch_size or self._usual_batch(math.prod(slices.shape[1:]))
         chosen = search.next(batch) if first is None else np.array([first])
         compute = partial(self._probabilities, size=size)
-        with SideBySide(batch if self._device.type == "cpu" else 1) as side_by_side:
+        with closing(SideBySide(batch if self._device.type == "cpu" else 1)) as side_by_side:
             while chosen.size:
                 images = torch.from_numpy(slices[chosen])[:, None]
                 try:
@@ -239,9 +240,11 @@ class Predictor:
         network, precision = self._network, self._precision
         try:
             on_device = image.to(self._device)
-            self._runtime = inference_runtime(network, self._device, precision, on_device)
-            # Autocast would convert the weights anew for every batch.
-            self._ready = copy.deepcopy(network).to(self._runtime.dtype)
+            runtime = inference_runtime(network, self._device, precision, on_device)
+            if runtime != self._runtime:
+                # Autocast would convert the weights anew for every batch.
+                self._ready = copy.deepcopy(network).to(runtime.dtype)
+                self._runtime = runtime
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..annotations.samples import SliceSample
 from ..images.segmentations import IGNORE_LABEL
+from ..side_by_side import CoreThreads
 
 # A crop is centred on a labelled pixel this often, so that small structures are seen.
 _FOREGROUND_SHARE = 0.67
@@ -80,9 +81,8 @@ class BatchesAhead:
     def __init__(self, make: Callable[[int], tuple[Tensor, Tensor]], steps: int) -> None:
         self._make = make
         self._steps = steps
-        self._threads = torch.get_num_threads()
         # One core at most: the others belong to the network.
-        self._thread = ThreadPoolExecutor(1, "batches", torch.set_num_threads, (1,))
+        self._thread = CoreThreads(1, 1, "batches")
         self._next: tuple[int, Future[tuple[Tensor, Tensor]]] | None = None
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
@@ -98,8 +98,6 @@ class BatchesAhead:
     def close(self) -> None:
         """End the background thread once it has finished what it is doing."""
         self._thread.shutdown(cancel_futures=True)
-        # Threads to come start with the number that any thread has set last.
-        torch.set_num_threads(self._threads)
 
 
 def common_sides(samples: Sequence[SliceSample], crop: int | None) -> tuple[int, int]:

@@ -251,7 +251,7 @@ class _Trainer:
                     labels,
                     self._loss,
                     share,
-                    self._runtime,
+                    runtime,
                 )
                 continue
             with runtime.autocast():
