@@ -8,7 +8,7 @@ import torch
 
 from funet.errors import InputError
 from funet.images.geometry import SliceOrder
-from funet.prediction.doubt import expected_errors
+from funet.prediction.doubt import expected_errors, spread_doubt
 from funet.prediction.review import slice_positions, worklist
 
 from phantoms import all_storages, axial_grid, oblique_grid
@@ -47,6 +47,35 @@ def test_doubt_is_the_expected_number_of_wrong_pixels():
     wrong = (probabilities.argmax(1) != truth).flatten(1).sum(1)
     doubt = expected_errors(probabilities)
     assert ((doubt - wrong).abs() < 0.02 * 200 * 200).all()
+
+
+def test_doubt_is_left_alone_where_the_model_knows_the_image():
+    errors = np.array([1.0, 9.0, 8.0, 7.0, 1.0, 0.5])
+    assert spread_doubt(errors, labelled=300).tolist() == errors.tolist()
+
+
+def test_neighbours_count_less_where_the_model_knows_little():
+    errors = np.full(30, 1.0)
+    errors[[3, 4, 5]] = 9.0, 10.0, 8.0
+    errors[20] = 5.0
+    for labelled in (0, 1, 100):
+        doubt = spread_doubt(errors, labelled)
+        assert [item.slice_index for item in worklist(doubt.tolist())][:2] == [4, 20]
+        assert (doubt <= errors).all()
+        assert (doubt >= 0).all()
+        assert doubt[[4, 20]] == pytest.approx([10.0, 5.0], abs=1e-4)
+
+
+def test_the_less_the_model_knows_the_less_a_neighbour_counts():
+    errors = np.array([0.0, 10.0, 9.0, 0.0, 0.0])
+    neighbour = [spread_doubt(errors, labelled)[2] for labelled in (190, 120, 90, 60, 30)]
+    assert neighbour[0] == 9.0
+    assert neighbour[1:4] == sorted(neighbour[1:4], reverse=True)
+    assert neighbour[3] == neighbour[4] == pytest.approx(9 * (1 - np.exp(-1 / 18)))
+
+
+def test_an_empty_prediction_without_doubt_stays_so():
+    assert spread_doubt(np.zeros(4), labelled=0).tolist() == [0.0] * 4
 
 
 def test_certain_slices_have_no_doubt():

@@ -164,8 +164,9 @@ def _doubt_cell(doubt: float | None, highest: float) -> Any:
         cell.setToolTip(_("Nothing was predicted here."))
     else:
         cell.setToolTip(
-            _("About {count} pixels of this slice are expected to be wrong.").format(
-                count=doubt_number(doubt)
-            )
+            _(
+                "About {count} pixels are expected to be wrong here, not counting what\n"
+                "the slices further up show as well."
+            ).format(count=doubt_number(doubt))
         )
     return cell

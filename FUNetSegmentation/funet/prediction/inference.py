@@ -31,7 +31,7 @@ from ..runtime import (
     place_where_it_fits,
 )
 from ..side_by_side import SideBySide
-from .doubt import expected_errors
+from .doubt import expected_errors, spread_doubt
 from .search import SliceSearch, search_step
 
 SliceCallback = Callable[[int, NDArray[np.uint8]], None]
@@ -50,7 +50,8 @@ class Prediction:
         label_map: labels on the volume's own grid, with the model's segments.
         doubt: expected number of wrong pixels of each slice, by index along the volume's own
             slice axis, float64 (slices,); where a slice was not predicted, in between those of
-            its neighbours.
+            its neighbours; less where a slice is close to a more doubtful one and the model knows
+            little of the volume, see :func:`~funet.prediction.doubt.spread_doubt`.
         slice_axis: axis of the (K, J, I) arrays along which the slices lie.
         probabilities: float16 (classes, K, J, I) if they were asked for.
         notes: what the user should be told, as plain sentences.
@@ -195,7 +196,8 @@ class Predictor:
             total = done if over else max(search.expected, done + len(chosen))
             reporter.report(done, total, "Segmenting")
         (known,) = search.known.nonzero()
-        return labels, np.interp(np.arange(count), known, doubt[known]), soft
+        errors = np.interp(np.arange(count), known, doubt[known])
+        return labels, spread_doubt(errors, np.count_nonzero(labels)), soft
 
     def _computed(
         self, prepared: PreparedVolume, search: SliceSearch, first: int | None, notes: list[str]
