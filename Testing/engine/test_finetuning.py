@@ -78,6 +78,7 @@ def test_the_dice_of_held_out_slices_is_told_after_every_epoch(base):
     config = replace(QUICK, gain_to_keep=1.0)  # going back would come after the last epoch
     events = list(fine_tune(base, inverted(disc_slices(8, "corrected")), config=config))
     told = [e.validation_dice for e in events if isinstance(e, EpochFinished)]
+    assert QUICK.steps is not None
     assert len(told) == QUICK.steps // 10
     assert told[-1] == pytest.approx(events[-1].dice_after, abs=0.05)  # bfloat16 against float32
 
@@ -184,8 +185,21 @@ def test_patches_are_half_as_long_as_the_slices_within_bounds(longest: int, crop
     assert FineTuneConfig(crop=None).training(LossConfig(), longest).crop is None
 
 
+def steps_of(config: FineTuneConfig, longest: int) -> int:
+    training = config.training(LossConfig(), longest)
+    assert training.steps_per_epoch is not None
+    return training.epochs * training.steps_per_epoch
+
+
+@pytest.mark.parametrize(("longest", "steps"), [(48, 50), (128, 50), (256, 100), (1024, 120)])
+def test_larger_slices_take_more_steps_within_bounds(longest: int, steps: int) -> None:
+    assert steps_of(FineTuneConfig(), longest) == steps
+    assert steps_of(FineTuneConfig(steps=30), longest) == 30
+
+
 def test_the_command_line_tells_the_number_of_steps(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["finetune", "--help"])
     told = " ".join(capsys.readouterr().out.split())
-    assert f"batches to learn (default: {FineTuneConfig().steps})" in told
+    least, most = (steps_of(FineTuneConfig(), longest) for longest in (1, 10_000))
+    assert f"batches to learn (default: {least} to {most}, by the size of the slices)" in told

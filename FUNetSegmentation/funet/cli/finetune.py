@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write the new version into this new folder instead of adding it to your models",
     )
     parser.add_argument(
-        "--steps", type=in_range(int, 1, 100_000), help="batches to learn (default: 50)"
+        "--steps",
+        type=in_range(int, 1, 100_000),
+        help="batches to learn (default: 50 to 120, by the size of the slices)",
     )
     parser.add_argument(
         "--seed", type=in_range(int, 0, 2**31), default=0, help="same seed, same result"
@@ -81,13 +82,16 @@ def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) ->
         cases, current.manifest.preprocessing, on_progress=console.progress, cancel=cancel
     )
     config = FineTuneConfig(
-        max_seconds=arguments.time_limit, seed=arguments.seed, device=arguments.device
+        steps=arguments.steps,
+        max_seconds=arguments.time_limit,
+        seed=arguments.seed,
+        device=arguments.device,
     )
     events = fine_tune_model(
         current,
         match_structures(gathered, segments, current.manifest.id),
         root=open_store(arguments).root_of(current),
-        config=replace(config, steps=arguments.steps or config.steps),
+        config=config,
         cancel=cancel,
         command=typed_command(arguments.words),
     )

@@ -197,7 +197,7 @@ class Predictor:
             reporter.report(done, total, "Segmenting")
         (known,) = search.known.nonzero()
         errors = np.interp(np.arange(count), known, doubt[known])
-        return labels, spread_doubt(errors, np.count_nonzero(labels)), soft
+        return labels, spread_doubt(errors, int(np.count_nonzero(labels))), soft
 
     def _computed(
         self, prepared: PreparedVolume, search: SliceSearch, first: int | None, notes: list[str]

@@ -23,6 +23,10 @@ from .loop import train
 from .presets import TrainingConfig
 from .validation import score_slices
 
+# Larger slices need more patches to be seen whole: so many batches for a slice of 128 pixels.
+_USUAL_STEPS, _MOST_STEPS = 50, 120
+_USUAL_SIDE = 128
+
 # The slices to come look like those corrected, so that strong changes teach what is not needed.
 _SLIGHT_CHANGES = Augmentation(
     rotation=8,
@@ -41,7 +45,8 @@ class FineTuneConfig:
     """Settings of a retraining on corrected slices.
 
     Attributes:
-        steps: batches to learn.
+        steps: batches to learn; if ``None``, 50 for slices of up to 128 pixels, more for larger
+            ones in proportion to their longest side, at most 120.
         batch_size: slices in a batch.
         learning_rate: largest step size of the optimiser.
         encoder_rate: learning rate of the contracting path relative to the rest.
@@ -59,7 +64,7 @@ class FineTuneConfig:
         seed, device: as in :class:`~funet.training.presets.TrainingConfig`.
     """
 
-    steps: int = 50
+    steps: int | None = None
     batch_size: int = 4
     learning_rate: float = 2e-3
     encoder_rate: float = 1.0
@@ -82,9 +87,12 @@ class FineTuneConfig:
             loss: of the base model.
             longest: side of the corrected slices in pixels.
         """
+        steps = self.steps or min(
+            max(_USUAL_STEPS * longest // _USUAL_SIDE, _USUAL_STEPS), _MOST_STEPS
+        )
         return TrainingConfig(
-            epochs=max(1, self.steps // 10),
-            steps_per_epoch=min(10, self.steps),
+            epochs=max(1, steps // 10),
+            steps_per_epoch=min(10, steps),
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             weight_decay=1e-4,
