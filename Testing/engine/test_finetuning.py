@@ -185,21 +185,27 @@ def test_patches_are_half_as_long_as_the_slices_within_bounds(longest: int, crop
     assert FineTuneConfig(crop=None).training(LossConfig(), longest).crop is None
 
 
-def steps_of(config: FineTuneConfig, longest: int) -> int:
-    training = config.training(LossConfig(), longest)
-    assert training.steps_per_epoch is not None
-    return training.epochs * training.steps_per_epoch
+@pytest.mark.parametrize(("steps", "distance"), [(20, 1.0), (10, 0.3)], ids=["all", "some"])
+def test_the_weights_stay_where_all_that_taught_the_base_is_repeated(
+    base: Model, steps: int, distance: float
+) -> None:
+    config = replace(FORGIVING, steps=steps)  # repeats two slices a step
+    replay = disc_slices(30, "base")
+    corrections = inverted(disc_slices(3, "new"))
+    assert finish(base, corrections, replay=replay, config=config).distance == 0.3
+    whole = finish(base, corrections, replay=replay, replay_is_all=True, config=config)
+    assert whole.distance == distance
 
 
 @pytest.mark.parametrize(("longest", "steps"), [(48, 50), (128, 50), (256, 100), (1024, 120)])
 def test_larger_slices_take_more_steps_within_bounds(longest: int, steps: int) -> None:
-    assert steps_of(FineTuneConfig(), longest) == steps
-    assert steps_of(FineTuneConfig(steps=30), longest) == 30
+    assert FineTuneConfig().batches(longest) == steps
+    assert FineTuneConfig(steps=30).batches(longest) == 30
 
 
 def test_the_command_line_tells_the_number_of_steps(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["finetune", "--help"])
     told = " ".join(capsys.readouterr().out.split())
-    least, most = (steps_of(FineTuneConfig(), longest) for longest in (1, 10_000))
+    least, most = (FineTuneConfig().batches(longest) for longest in (1, 10_000))
     assert f"batches to learn (default: {least} to {most}, by the size of the slices)" in told

@@ -59,7 +59,7 @@ def run(*arguments: object, **options: object) -> ModelTrained:
 
 
 def retrain(*arguments: object, **options: object) -> ModelRetrained:
-    *_, last = fine_tune_model(*arguments, config=QUICK, **options)
+    *_, last = fine_tune_model(*arguments, **{"config": QUICK} | options)
     assert isinstance(last, ModelRetrained)
     return last
 
@@ -203,6 +203,18 @@ def test_a_model_that_keeps_no_slices_says_so(trained: ModelTrained) -> None:
     corrections = structures(disc_slices(1, "new", sides=(32, 28)))
     events = list(fine_tune_model(trained.model, corrections, config=QUICK))
     assert any(isinstance(event, Note) and "keeps no slices" in event.text for event in events)
+
+
+@pytest.mark.parametrize("kept", ["all", "some"])
+def test_only_a_model_that_keeps_all_that_taught_it_may_go_all_the_way(
+    trained: ModelTrained, store: ModelStore, kept: str
+) -> None:
+    samples = trained.samples if kept == "all" else trained.samples[1:]
+    first = published(store, replace(trained, samples=samples))
+    corrections = structures(disc_slices(2, "new", sides=(32, 28)))
+    config = replace(QUICK, dice_to_keep=0.0, gain_to_keep=0.0)
+    last = retrain(first, corrections, config=config)
+    assert last.finished.distance == (1.0 if kept == "all" else 0.3)
 
 
 def published(store: ModelStore, result: ModelTrained | ModelRetrained) -> Model:

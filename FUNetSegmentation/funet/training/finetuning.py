@@ -80,6 +80,11 @@ class FineTuneConfig:
     seed: int = 0
     device: str = "auto"
 
+    def batches(self, longest: int) -> int:
+        """Return how many batches to learn of slices whose longest side has so many pixels."""
+        usual = _USUAL_STEPS * longest // _USUAL_SIDE
+        return self.steps or min(max(usual, _USUAL_STEPS), _MOST_STEPS)
+
     def training(self, loss: LossConfig, longest: int) -> TrainingConfig:
         """Return the same as settings of the training loop.
 
@@ -87,9 +92,7 @@ class FineTuneConfig:
             loss: of the base model.
             longest: side of the corrected slices in pixels.
         """
-        steps = self.steps or min(
-            max(_USUAL_STEPS * longest // _USUAL_SIDE, _USUAL_STEPS), _MOST_STEPS
-        )
+        steps = self.batches(longest)
         return TrainingConfig(
             epochs=max(1, steps // 10),
             steps_per_epoch=min(10, steps),
@@ -149,6 +152,7 @@ def fine_tune(
     current: Model | None = None,
     earlier: Sequence[SliceSample] = (),
     replay: Sequence[SliceSample] = (),
+    replay_is_all: bool = False,
     config: FineTuneConfig | None = None,
     cancel: CancelToken | None = None,
 ) -> Iterator[TrainingEvent | FineTuningFinished]:
@@ -165,6 +169,9 @@ def fine_tune(
             ``None``.
         earlier: corrected and accepted slices of earlier rounds.
         replay: slices that taught the base, repeated against forgetting.
+        replay_is_all: whether the base learned from no other slices. If all of them come round in
+            this retraining, as those of a model that was taught by a few do, nothing is left to
+            forget, and the weights do not go back.
         config: settings; the defaults if ``None``.
         cancel: checked before every batch.
 
@@ -183,24 +190,28 @@ def fine_tune(
     )
     learn = (*learn, *earlier)
     network = copy.deepcopy(base.network)
+    longest = _longest_side(learn)
     yield from train(
         network,
         [*learn, *replay],
-        config=config.training(base.manifest.loss, _longest_side(learn)),
+        config=config.training(base.manifest.loss, longest),
         validation=held_out,
         weights=_weights(len(learn), len(replay), config.replay_share),
         cancel=cancel,
     )
     if cancel is not None:
         cancel.raise_if_cancelled()
-    distance = step_back(
-        base.network,
-        network,
-        learn,
-        dice_to_keep=config.dice_to_keep,
-        gain_to_keep=config.gain_to_keep,
-        device=config.device,
-    )
+    distance = 1.0
+    repeated = config.replay_share * config.batch_size * config.batches(longest)
+    if not replay_is_all or len(replay) > repeated:
+        distance = step_back(
+            base.network,
+            network,
+            learn,
+            dice_to_keep=config.dice_to_keep,
+            gain_to_keep=config.gain_to_keep,
+            device=config.device,
+        )
     yield _judge(current or base, network, len(learn), held_out, distance, config)
 
 

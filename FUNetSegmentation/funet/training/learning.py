@@ -178,7 +178,8 @@ def fine_tune_model(
     """
     config, root = config or FineTuneConfig(), root or current
     corrections = structures.samples
-    memory = recall(load_samples_of(current), load_samples_of(root), corrections)
+    first = load_samples_of(root)
+    memory = recall(load_samples_of(current), first, corrections)
     yield from map(Note, structures.notes)
     if not memory.replay:
         yield Note(f"{root.manifest.id} keeps no slices of its training, so some may be forgotten.")
@@ -189,6 +190,7 @@ def fine_tune_model(
         current=current,
         earlier=memory.earlier,
         replay=memory.replay,
+        replay_is_all=len(first) == root.manifest.training.get("samples"),
         config=config,
         cancel=cancel,
     ):
