@@ -65,6 +65,22 @@ class Group:
         return float((after - before) / (best - before))
 
 
+_CHANGE = (
+    "Model {model} on volumes of {data}, simulated change: {change}; {counts}. The ceiling learned "
+    "all slices of all training subjects with the same change. *Forgotten* is the loss of Dice on "
+    "volumes without the change. "
+)
+_OWN = (
+    "New models of {data}, each taught by {taught_by} slices of one volume, which then segment "
+    "another one; {counts}. The ceiling is the shipped model {model}, which learned all slices of "
+    "all training subjects. *Forgotten* is the loss of Dice on the volume that taught the model. "
+)
+_COLUMNS = (
+    "Dice is the mean of the structures, over the slices that were never corrected (each way has "
+    "its own, so *before* and *ceiling* differ a little), and over whole other volumes. Seconds "
+    "are the median from the click to the new labels.\n\n"
+)
+
 _TIMES = ("before", "after", "ceiling")
 
 
@@ -142,15 +158,9 @@ def write_report(record: Mapping[str, Any], stem: Path) -> None:
     """
     groups = groups_of(record["records"])
     subjects = len({one["subject"] for one in record["records"]})
-    text = (
-        f"Model {record['model']} on volumes of {record['data']}, simulated change: "
-        f"{record['change']}; {subjects} subjects × {counted(len(record['seeds']), 'seed')}. Dice "
-        "is the mean of the structures, over the slices that were never corrected (each way has "
-        "its own, so *before* and *ceiling* differ a little), and over whole other volumes. The "
-        "ceiling learned all slices of all training subjects with the same change. *Forgotten* "
-        "is the loss of Dice on volumes without the change. Seconds are the median from the "
-        "click to the new labels.\n\n"
-    )
+    counts = f"{subjects} subjects × {counted(len(record['seeds']), 'seed')}"
+    about = _OWN if record["experiment"] == "own" else _CHANGE
+    text = about.format(counts=counts, **record) + _COLUMNS
     tests = tests_of(groups)
     text += table_of(groups).to_markdown()
     if tests.rows:

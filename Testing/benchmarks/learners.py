@@ -30,12 +30,14 @@ class Lesson:
         corrections: all slices corrected so far.
         replay: slices that taught the base.
         seed: seed of the learning.
+        replay_is_all: whether no other slices taught the base.
     """
 
     base: Model
     corrections: Sequence[SliceSample]
     replay: Sequence[SliceSample]
     seed: int
+    replay_is_all: bool = False
 
 
 Learner = Callable[[Lesson], UNet]
@@ -72,7 +74,13 @@ def kept_if_better(lesson: Lesson) -> UNet:
 
 def _learned(lesson: Lesson, config: FineTuneConfig) -> FineTuningFinished:
     config = replace(config, seed=lesson.seed)
-    *_, finished = fine_tune(lesson.base, lesson.corrections, replay=lesson.replay, config=config)
+    *_, finished = fine_tune(
+        lesson.base,
+        lesson.corrections,
+        replay=lesson.replay,
+        replay_is_all=lesson.replay_is_all,
+        config=config,
+    )
     assert isinstance(finished, FineTuningFinished)
     return finished
 

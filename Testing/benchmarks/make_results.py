@@ -37,6 +37,7 @@ RESULTS = ROOT / "Resources" / "Results"
 REPORTS: dict[str, Callable[[dict[str, Any], Path], None]] = {
     "corrections_*.json": corrections_report.write_report,
     "ablation_*.json": corrections_report.write_report,
+    "own_models_*.json": corrections_report.write_report,
     "from_nothing_*.json": from_nothing_report.write_report,
     "worklist_*.json": worklist_report.write_report,
     "midbrain_pictures.json": midbrain_pictures_report.write_report,

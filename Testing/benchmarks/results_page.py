@@ -145,7 +145,7 @@ SECTIONS: Mapping[str, Callable[[Sources], Blocks]] = {
     ),
     "Other tasks": comparisons("compare_hippocampus", "compare_acdc"),
     "What a correction is worth": reports(
-        "corrections_*.json", "ablation_*.json", "from_nothing_*.json"
+        "corrections_*.json", "ablation_*.json", "from_nothing_*.json", "own_models_*.json"
     ),
     "The worklist": reports("worklist_*.json"),
     "Looking at the midbrain model": reports("midbrain_pictures.json"),

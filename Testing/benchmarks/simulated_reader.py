@@ -101,6 +101,7 @@ class World:
         base_task: volumes of the machine that the base model learned from.
         replay: slices that taught the base.
         seed: seed of all choices.
+        replay_is_all: whether no other slices taught it.
     """
 
     base: Model
@@ -110,6 +111,7 @@ class World:
     base_task: Sequence[Subject]
     replay: Sequence[SliceSample]
     seed: int
+    replay_is_all: bool = False
 
     @property
     def structures(self) -> int:
@@ -200,7 +202,9 @@ def _learn(
         world.base.manifest.preprocessing,
         annotated=sorted(corrected),
     )
-    network: UNet = learner(Lesson(world.base, samples, world.replay, world.seed))
+    network: UNet = learner(
+        Lesson(world.base, samples, world.replay, world.seed, world.replay_is_all)
+    )
     model = Model(world.base.manifest, network)
     return model, predict(model, subject), time.monotonic() - began
 

@@ -10,6 +10,7 @@ from typing import Any
 import corrections
 import from_nothing
 import numpy as np
+import own_models
 import pytest
 import torch
 from corrections_report import groups_of, table_of, write_report
@@ -122,6 +123,23 @@ def test_a_new_structure_is_learned_from_three_slices(
     assert "| practice | 3 |" in (tmp_path / "from_nothing_hippocampus.md").read_text("utf-8")
 
 
+def test_a_model_of_ones_own_learns_the_corrections_of_another_volume(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(training_preset("practice"), epochs=6)
+    monkeypatch.setattr(own_models, "ways", lambda: {"practice": config})
+    some = ("ours", "ours, weights going back")
+    monkeypatch.setattr(own_models, "ARMS", {name: own_models.ARMS[name] for name in some})
+    words = ["--like", MODEL, "--data", str(shared_data / "hippocampus"), "--output", str(tmp_path)]
+    assert own_models.main([*words, "--subjects", "3", "--seeds", "1", "--counts", "1"]) == 0
+    path = tmp_path / "own_models_hippocampus.json"
+    found = json.loads(path.read_text(encoding="utf-8"))["records"]
+    assert [one["arm"] for one in found] == [*some] * 3
+    assert np.mean([one["same_after"] - one["same_before"] for one in found]) > 0.1
+    text = path.with_suffix(".md").read_text(encoding="utf-8")
+    assert "each taught by 5 slices of one volume" in text
+
+
 def test_the_table_says_what_was_recorded(tmp_path: Path) -> None:
     scores = {
         f"{where}_{when}": value
@@ -139,5 +157,6 @@ def test_the_table_says_what_was_recorded(tmp_path: Path) -> None:
     assert row[5] == row[7] == "50 %"
     assert row[8:] == ("+0.020", "3.0")
     head = {"model": "m", "data": "d", "change": "contrast", "seeds": [0, 1]}
+    head["experiment"] = "corrections"
     write_report(head | {"records": records}, tmp_path / "result")
     assert "2 subjects × 2 seeds" in (tmp_path / "result.md").read_text(encoding="utf-8")
