@@ -19,6 +19,7 @@ from funet.training.loop import train
 from funet.training.presets import TrainingConfig, training_preset
 
 NEVER_HELD_OUT = 10**6
+NEVER_BACK = (1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,8 @@ OTHERS: Mapping[str, Learner] = {
 ABLATION: Mapping[str, Learner] = {
     "as it is": ours,
     "no replay": lambda lesson: ours(replace(lesson, replay=())),
-    "no step back": lambda lesson: ours(lesson, gain_to_keep=1.0),
-    "neither": lambda lesson: ours(replace(lesson, replay=()), gain_to_keep=1.0),
+    "no step back": lambda lesson: ours(lesson, distances=NEVER_BACK),
+    "neither": lambda lesson: ours(replace(lesson, replay=()), distances=NEVER_BACK),
     "plain cross-entropy": lambda lesson: ours(
         lesson, changes={"loss": LossConfig("cross_entropy", dice_weight=1.0)}
     ),

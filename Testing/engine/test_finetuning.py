@@ -75,7 +75,7 @@ def test_the_base_is_left_as_it_was(base):
 
 
 def test_the_dice_of_held_out_slices_is_told_after_every_epoch(base):
-    config = replace(QUICK, gain_to_keep=1.0)  # going back would come after the last epoch
+    config = replace(QUICK, distances=(1.0, 1.0))  # going back would come after the last epoch
     events = list(fine_tune(base, inverted(disc_slices(8, "corrected")), config=config))
     told = [e.validation_dice for e in events if isinstance(e, EpochFinished)]
     assert QUICK.steps is not None
@@ -167,15 +167,15 @@ def test_a_cancel_ends_the_retraining(base):
         list(events)
 
 
-FORGIVING = replace(QUICK, dice_to_keep=0.0, gain_to_keep=0.0)
+FORGIVING = replace(QUICK, distances=(0.3, 0.3), dice_to_keep=0.0)
 
 
 @pytest.mark.parametrize("replay", [(), disc_slices(3, "base")], ids=["alone", "with replay"])
-def test_the_weights_go_back_as_far_as_the_gain_allows(base: Model, replay) -> None:
+def test_the_weights_go_back_as_far_as_the_settings_say(base: Model, replay) -> None:
     corrections = inverted(disc_slices(3, "new"))
     back = finish(base, corrections, replay=replay, config=FORGIVING)
     assert back.distance == 0.3
-    stay = finish(base, corrections, replay=replay, config=replace(QUICK, gain_to_keep=1.0))
+    stay = finish(base, corrections, replay=replay, config=replace(QUICK, distances=(1.0, 1.0)))
     assert stay.distance == 1.0
 
 

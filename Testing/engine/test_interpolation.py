@@ -1,9 +1,11 @@
-"""Retrained weights go back towards the base as far as the slices learned allow."""
+"""Retrained weights go back towards the base, the more so the more that knew already."""
 
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from slices import disc_slices
@@ -31,9 +33,11 @@ def taught() -> UNet:
     return taught
 
 
-def go_back(base: UNet, learned: UNet, dice: float = 0.85, gain: float = 0.5) -> float:
+def go_back(
+    base: UNet, learned: UNet, dice: float = 0.0, distances: tuple[float, float] = (0.25, 0.75)
+) -> float:
     """Let the second network go back towards the first."""
-    return step_back(base, learned, SLICES, dice_to_keep=dice, gain_to_keep=gain, device="cpu")
+    return step_back(base, learned, SLICES, distances=distances, dice_to_keep=dice, device="cpu")
 
 
 def lerped(first: UNet, second: UNet, share: float) -> dict[str, torch.Tensor]:
@@ -46,25 +50,56 @@ def lerped(first: UNet, second: UNet, share: float) -> dict[str, torch.Tensor]:
 
 
 def test_where_the_base_knows_it_all_the_shortest_way_is_taken(taught: UNet) -> None:
-    further = copy.deepcopy(taught)
+    same = copy.deepcopy(taught)
     with torch.no_grad():
-        further.head.bias += torch.tensor([0.001, -0.001, 0.0])
-    expected = lerped(taught, further, 0.3)
-    assert go_back(taught, further) == 0.3
+        same.head.weight += 1e-4  # of all classes alike: the labels stay
+    expected = lerped(taught, same, 0.25)
+    assert go_back(taught, same) == 0.25
     for name, tensor in expected.items():
-        torch.testing.assert_close(further.state_dict()[name], tensor)
+        torch.testing.assert_close(same.state_dict()[name], tensor)
 
 
-def test_where_the_base_knows_nothing_the_network_stays_as_it_is(taught: UNet) -> None:
-    learned = copy.deepcopy(taught)
-    assert go_back(network(1), learned, dice=0.99) == 1.0
+def test_the_less_the_base_knows_the_farther_the_weights_go(taught: UNet) -> None:
+    spoilt = []
+    for noise in (0.0, 0.02, 1.0):
+        base = copy.deepcopy(taught)
+        torch.manual_seed(0)
+        with torch.no_grad():
+            base.head.weight += noise * torch.randn_like(base.head.weight)
+        spoilt.append(go_back(base, copy.deepcopy(taught)))
+    assert spoilt[0] == 0.25
+    assert spoilt == sorted(spoilt)
+    assert spoilt[-1] > 0.4
+    assert go_back(nothing_known(taught), copy.deepcopy(taught)) == 0.75
+
+
+def nothing_known(taught: UNet) -> UNet:
+    """A network that labels everything as background."""
+    base = copy.deepcopy(taught)
+    with torch.no_grad():
+        base.head.bias[0] += 100
+    return base
+
+
+def test_the_weights_go_on_until_the_dice_is_high_enough(taught: UNet) -> None:
+    base, learned = nothing_known(taught), copy.deepcopy(taught)
+    assert go_back(base, learned, dice=1.0) == 1.0
     for name, tensor in taught.state_dict().items():
         assert torch.equal(learned.state_dict()[name], tensor), name
 
 
+def test_slices_without_a_structure_teach_the_least(taught: UNet) -> None:
+    empty = [replace(one, labels=np.zeros_like(one.labels)) for one in SLICES]
+    base = nothing_known(taught)
+    share = step_back(
+        base, nothing_known(taught), empty, distances=(0.25, 0.75), dice_to_keep=0.8, device="cpu"
+    )
+    assert share == 0.25
+
+
 def test_the_base_is_left_alone_and_1_never_goes_back(taught: UNet) -> None:
     base, learned = copy.deepcopy(taught), copy.deepcopy(taught)
-    assert go_back(base, learned, gain=1.0) == 1.0
-    assert go_back(base, learned) == 0.3
+    assert go_back(base, learned, distances=(1.0, 1.0)) == 1.0
+    assert go_back(base, learned) == 0.25
     for name, tensor in taught.state_dict().items():
         assert torch.equal(base.state_dict()[name], tensor), name

@@ -212,7 +212,7 @@ def test_only_a_model_that_keeps_all_that_taught_it_may_go_all_the_way(
     samples = trained.samples if kept == "all" else trained.samples[1:]
     first = published(store, replace(trained, samples=samples))
     corrections = structures(disc_slices(2, "new", sides=(32, 28)))
-    config = replace(QUICK, dice_to_keep=0.0, gain_to_keep=0.0)
+    config = replace(QUICK, distances=(0.3, 0.3), dice_to_keep=0.0)
     last = retrain(first, corrections, config=config)
     assert last.finished.distance == (1.0 if kept == "all" else 0.3)
 

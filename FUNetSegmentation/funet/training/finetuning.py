@@ -54,9 +54,8 @@ class FineTuneConfig:
         held_out_share: share of the corrected slices that only judge the new version.
         least_for_held_out: corrected slices below which none is held out.
         averaging: decay of the averaged weights.
-        dice_to_keep, gain_to_keep: shares of the Dice on the slices learned, and of what it rose
-            by, that must remain when the weights go back towards the base model's, see
-            :func:`~funet.training.interpolation.step_back`.
+        distances, dice_to_keep: how far the weights go from the base model's towards those that
+            the training reached, see :func:`~funet.training.interpolation.step_back`.
         augmentation: random changes of the batches, or ``None``.
         crop: least and largest side of a patch in pixels, which otherwise is half of the longest
             side of the corrected slices; ``None`` never crops.
@@ -72,8 +71,8 @@ class FineTuneConfig:
     held_out_share: float = 0.25
     least_for_held_out: int = 4
     averaging: float | None = 0.9
-    dice_to_keep: float = 0.85
-    gain_to_keep: float = 0.5
+    distances: tuple[float, float] = (0.25, 0.7)
+    dice_to_keep: float = 0.8
     augmentation: Augmentation | None = field(default_factory=lambda: _SLIGHT_CHANGES)
     crop: tuple[int, int] | None = (64, 160)
     max_seconds: float | None = None
@@ -208,8 +207,8 @@ def fine_tune(
             base.network,
             network,
             learn,
+            distances=config.distances,
             dice_to_keep=config.dice_to_keep,
-            gain_to_keep=config.gain_to_keep,
             device=config.device,
         )
     yield _judge(current or base, network, len(learn), held_out, distance, config)

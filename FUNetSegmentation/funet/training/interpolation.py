@@ -14,8 +14,8 @@ from ..networks import UNet
 from ..runtime import choose_device, training_runtime
 from .validation import score_slices
 
-# Shares of the way from the base to the retrained weights that are tried, in this order.
-_SHARES = (0.3, 0.5, 0.7)
+# By so much of the way the weights go on, where they went back too far.
+_STEP = 0.1
 
 
 @torch.no_grad()
@@ -24,16 +24,17 @@ def step_back(
     network: UNet,
     learned: Sequence[SliceSample],
     *,
+    distances: tuple[float, float],
     dice_to_keep: float,
-    gain_to_keep: float,
     device: str,
 ) -> float:
-    """Move a retrained network towards its base as far as the slices that it learned allow.
+    """Move a retrained network towards its base, the more so the more the base knew already.
 
     A few slices teach more than they should: weights between the two networks keep most of what
-    was learned, and lose less of what the base knew of other slices. The way to go is the
-    shortest of 0.3, 0.5 and 0.7 that keeps, on the slices learned, the wanted share of Dice and
-    that of what it rose by; where none does, the network stays as it is.
+    was learned, and lose less of what the base knew of other slices. Where the base labelled the
+    slices as well before, little is to be learned and the first of the distances is enough; where
+    it found nothing, the second is needed; in between, they are weighed by the share of the Dice
+    on these slices that is gained. The weights go on from there while that Dice is too low.
 
     Source: Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022 (weights between
     the two); the choice by the slices learned is ours.
@@ -42,16 +43,16 @@ def step_back(
         base: the network before the retraining.
         network: the network after it, of the same kind; changed in place, on the CPU.
         learned: slices that it learned from, at least one.
-        dice_to_keep: share of the mean Dice on the slices learned, from 0 to 1; it decides where
-            the base knew little of them.
-        gain_to_keep: share of what that Dice rose by, from 0 to 1; it decides where the base
-            knew much. 1 never goes back.
+        distances: shares of the way from the base, in (0, 1], where it knew all of the slices and
+            where it knew nothing of them.
+        dice_to_keep: share of the mean Dice on the slices learned that must remain, from 0 to 1.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
     Returns:
         The share of the way that the weights lie from the base, in (0, 1].
     """
-    if gain_to_keep >= 1:
+    least, most = distances
+    if least >= 1:
         return 1.0
     place, _ = choose_device(device)
     runtime = training_runtime(place, "auto")
@@ -71,9 +72,11 @@ def step_back(
         return score_slices(between, learned, loss=loss, runtime=runtime).mean_dice
 
     known, learnt = dice_at(0.0), dice_at(1.0)
-    needed = max(dice_to_keep * learnt, known + gain_to_keep * (learnt - known))
-    for share in _SHARES:
-        if dice_at(share) >= needed:
-            network.load_state_dict(between.state_dict())
-            return share
-    return 1.0
+    # Slices without any structure have no Dice, and teach no more than that.
+    gained = (learnt - known) / learnt if learnt > known else 0.0
+    share = least + (most - least) * gained
+    while share < 1 and dice_at(share) < dice_to_keep * learnt:
+        share = min(share + _STEP, 1.0)
+    if share < 1:
+        network.load_state_dict(between.state_dict())
+    return share
