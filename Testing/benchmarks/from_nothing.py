@@ -134,23 +134,36 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     return record
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Read the command line, measure, and write the results."""
+def read_arguments(
+    description: str, words: Sequence[str] | None, counts: Sequence[int]
+) -> argparse.Namespace:
+    """Read the command line of a simulation with new models.
+
+    Args:
+        description: what it does.
+        words: the command line; that of the process if ``None``.
+        counts: numbers of slices, if it names none.
+    """
     words = sys.argv[1:] if words is None else list(words)
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--like", required=True, help="model whose preprocessing is taken")
     parser.add_argument("--data", type=Path, required=True, help="folder with images/ and labels/")
     parser.add_argument("--part", default="test", help="part of the split")
     parser.add_argument("--subjects", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
-        "--counts", type=lambda t: [int(n) for n in t.split(",")], default=[3, 5, 10]
+        "--counts", type=lambda text: [int(number) for number in text.split(",")], default=counts
     )
     parser.add_argument("--output", type=Path, default=Path("Resources/Results"))
     arguments = parser.parse_args(words)
     arguments.words = words
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    run(arguments)
+    return arguments
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Read the command line, measure, and write the results."""
+    run(read_arguments(__doc__.splitlines()[0], words, (3, 5, 10)))
     return 0
 
 

@@ -18,11 +18,10 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from corrections_report import write_report
-from from_nothing import annotated, learn, ways
+from from_nothing import annotated, learn, read_arguments, ways
 from learners import Learner, Lesson, from_scratch, full_fine_tuning, ours
 from simulated_reader import World, predict, read_subject, simulate
 from stored_records import read_record, read_split, settings_of, write_record
@@ -109,21 +108,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Read the command line, simulate, and write the results."""
-    words = sys.argv[1:] if words is None else list(words)
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--like", required=True, help="model whose preprocessing is taken")
-    parser.add_argument("--data", type=Path, required=True, help="folder with images/ and labels/")
-    parser.add_argument("--part", default="test", help="part of the split")
-    parser.add_argument("--subjects", type=int, default=10)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument(
-        "--counts", type=lambda text: [int(number) for number in text.split(",")], default=[3]
-    )
-    parser.add_argument("--output", type=Path, default=Path("Resources/Results"))
-    arguments = parser.parse_args(words)
-    arguments.words = words
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    run(arguments)
+    run(read_arguments(__doc__.splitlines()[0], words, (3,)))
     return 0
 
 
