@@ -199,7 +199,9 @@ def _curves(panel: Axes, groups: Sequence[Group], where: str, along: str, title:
         panel.plot(x, y, style, marker="o", color=COLOURS[rank % len(COLOURS)], label=arm)
     ceiling = np.mean([group.mean(f"{where}_ceiling") for group in groups])
     panel.axhline(float(ceiling), color="black", linestyle=":", linewidth=1)
-    panel.annotate("ceiling", (1, float(ceiling)), xycoords=("axes fraction", "data"), ha="right")
+    panel.annotate(
+        "ceiling", (1, float(ceiling)), xycoords=("axes fraction", "data"), ha="right", va="bottom"
+    )
     if along == "seconds":
         panel.set_xscale("log")
         panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
