@@ -200,17 +200,9 @@ def fine_tune(
     )
     if cancel is not None:
         cancel.raise_if_cancelled()
-    distance = 1.0
-    repeated = config.replay_share * config.batch_size * config.batches(longest)
-    if not replay_is_all or len(replay) > repeated:
-        distance = step_back(
-            base.network,
-            network,
-            learn,
-            distances=config.distances,
-            dice_to_keep=config.dice_to_keep,
-            device=config.device,
-        )
+    repeats = config.replay_share * config.batch_size * config.batches(longest)
+    forgets_nothing = replay_is_all and len(replay) <= repeats
+    distance = 1.0 if forgets_nothing else _step_back(base.network, network, learn, config)
     yield _judge(current or base, network, len(learn), held_out, distance, config)
 
 
@@ -238,6 +230,19 @@ def split_held_out(
     return (
         tuple(sample for i, sample in enumerate(corrections) if i not in chosen),
         tuple(corrections[i] for i in sorted(chosen)),
+    )
+
+
+def _step_back(
+    base: UNet, network: UNet, learned: Sequence[SliceSample], config: FineTuneConfig
+) -> float:
+    return step_back(
+        base,
+        network,
+        learned,
+        distances=config.distances,
+        dice_to_keep=config.dice_to_keep,
+        device=config.device,
     )
 
 

@@ -32,19 +32,18 @@ def step_back(
 
     A few slices teach more than they should: weights between the two networks keep most of what
     was learned, and lose less of what the base knew of other slices. Where the base labelled the
-    slices as well before, little is to be learned and the first of the distances is enough; where
-    it found nothing, the second is needed; in between, they are weighed by the share of the Dice
-    on these slices that is gained. The weights go on from there while that Dice is too low.
+    slices as well before, the first of the distances is enough; where it found nothing, the second
+    is needed; in between, they are weighed by the share of the Dice on these slices that is
+    gained. The weights go on from there while that Dice is too low.
 
-    Source: Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022 (weights between
-    the two); the choice by the slices learned is ours.
+    Source: Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022; the choice of the
+    distance is ours.
 
     Args:
         base: the network before the retraining.
         network: the network after it, of the same kind; changed in place, on the CPU.
         learned: slices that it learned from, at least one.
-        distances: shares of the way from the base, in (0, 1], where it knew all of the slices and
-            where it knew nothing of them.
+        distances: shares of the way, in (0, 1], where the base knew all of the slices or nothing.
         dice_to_keep: share of the mean Dice on the slices learned that must remain, from 0 to 1.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
 

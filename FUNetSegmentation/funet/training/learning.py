@@ -203,9 +203,6 @@ def fine_tune_model(
     record = _record(learned, config.seed, command) | {
         "started_from": root.manifest.id,
         "replayed": len(memory.replay),
-        "held_out": finished.held_out,
-        "distance": finished.distance,
-        "reason": finished.reason,
     }
     manifest = _next_manifest(current.manifest, record, structures.sides, finished)
     kept = kept_for_replay(learned, memory.replay)
@@ -215,7 +212,13 @@ def fine_tune_model(
 def _next_manifest(
     current: Manifest, record: dict[str, Any], sides: Sequence[float], finished: FineTuningFinished
 ) -> Manifest:
-    manifest = current.child(training=record | extent_record(sides, extent_of(current)))
+    outcome = {
+        "held_out": finished.held_out,
+        "distance": finished.distance,
+        "reason": finished.reason,
+    }
+    extent = extent_record(sides, extent_of(current))
+    manifest = current.child(training=record | outcome | extent)
     data = f"{finished.held_out} corrected slices held out"
     return replace(manifest, metrics=_metrics(manifest, data, finished.dice_after or ()))
 
