@@ -284,7 +284,8 @@ REALLY_FULL = """
     options = {"device": "cpu", "precision": "float32"}
     expected = Predictor(model, batch_size=1, **options).predict(Volume(voxels, grid, "large"))
     used = re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]
-    limit = int(used) * 1024 + 100 * 2**20
+    # Room for 6 slices, not for 12; with less, small buffers fail, at which oneDNN crashes.
+    limit = int(used) * 1024 + 160 * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     prediction = Predictor(model, batch_size=12, **options).predict(Volume(voxels, grid, "large"))
     assert np.array_equal(prediction.label_map.array, expected.label_map.array)
@@ -292,10 +293,23 @@ REALLY_FULL = """
 """
 
 
+def run_again_after_a_crash(folder: Path, most: int = 3) -> str:
+    """Run the code; where one of its small buffers finds no room, oneDNN now and then crashes.
+
+    No Python code can catch that, so such a run says nothing of ours.
+    """
+    try:
+        return run_child(REALLY_FULL, folder)
+    except AssertionError:
+        if most == 1:
+            raise
+        return run_again_after_a_crash(folder, most - 1)
+
+
 @pytest.mark.case(13)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the memory")
 def test_where_the_memory_really_runs_out_the_labels_are_the_same(store: ModelStore) -> None:
-    told = run_child(REALLY_FULL, store.user_folder)
+    told = run_again_after_a_crash(store.user_folder)
     assert told.startswith("The memory is full; going on with 6 slices at a time.")
 
 
