@@ -20,7 +20,7 @@ from funet.models.manifest import Manifest
 from funet.models.model import Model
 from funet.networks import build_network
 from funet.progress import CancelToken
-from funet.training.events import EpochFinished
+from funet.training.events import EpochFinished, StepFinished
 from funet.training.finetuning import FineTuneConfig, FineTuningFinished, fine_tune, split_held_out
 from funet.training.loop import train
 from funet.training.presets import TrainingConfig
@@ -64,8 +64,40 @@ def test_a_retraining_on_another_contrast_is_better_and_kept(base):
     result = finish(base, inverted(disc_slices(6, "new")), config=QUICK)
     assert result.kept
     assert np.nanmean(result.dice_after) > np.nanmean(result.dice_before) + 0.1
-    assert (result.learned, result.held_out) == (4, 2)
+    assert (result.learned, result.held_out) == (6, 2)
     assert "is kept: mean Dice" in result.reason
+    assert result.reason.endswith(" on 2 corrected slices held out, which it then learned, too.")
+
+
+def test_a_version_that_proved_better_is_made_again_from_all_slices(base):
+    corrections = inverted(disc_slices(6, "new"))
+    result = finish(base, corrections, config=QUICK)
+    of_all = finish(base, corrections, config=replace(QUICK, least_for_held_out=100))
+    assert same_weights(result.network, of_all.network)
+    assert result.distance == of_all.distance
+    of_some = finish(base, corrections, config=replace(QUICK, learn_held_out=False))
+    assert not same_weights(result.network, of_some.network)
+    assert (result.dice_before, result.dice_after) == (of_some.dice_before, of_some.dice_after)
+    assert (of_some.learned, of_some.held_out) == (4, 2)
+
+
+def same_weights(first: torch.nn.Module, second: torch.nn.Module) -> bool:
+    pairs = zip(first.parameters(), second.parameters(), strict=True)
+    return all(torch.equal(one, other) for one, other in pairs)
+
+
+def test_both_trainings_share_one_progress_and_the_time_that_there_is(base):
+    corrections = inverted(disc_slices(6, "new"))
+    steps = [e for e in fine_tune(base, corrections, config=QUICK) if isinstance(e, StepFinished)]
+    fractions = [step.fraction for step in steps]
+    assert len(steps) == 2 * QUICK.steps
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1
+    assert steps[-1].seconds_left == 0
+    assert steps[0].seconds_left > steps[60].seconds_left > 0
+    hasty = replace(QUICK, max_seconds=1e-6)  # an epoch is finished whatever the time
+    steps = [e for e in fine_tune(base, corrections, config=hasty) if isinstance(e, StepFinished)]
+    assert 10 <= len(steps) <= 20
 
 
 def test_the_base_is_left_as_it_was(base):
@@ -79,7 +111,8 @@ def test_the_dice_of_held_out_slices_is_told_after_every_epoch(base):
     events = list(fine_tune(base, inverted(disc_slices(8, "corrected")), config=config))
     told = [e.validation_dice for e in events if isinstance(e, EpochFinished)]
     assert QUICK.steps is not None
-    assert len(told) == QUICK.steps // 10
+    told, after = told[: QUICK.steps // 10], told[QUICK.steps // 10 :]
+    assert after == [None] * len(told)  # nothing is held out while all are learned
     assert told[-1] == pytest.approx(events[-1].dice_after, abs=0.05)  # bfloat16 against float32
 
 
@@ -90,6 +123,7 @@ def test_a_version_that_is_not_better_is_not_kept(base):
     result = finish(base, corrections, config=config)
     assert not result.kept
     assert result.reason.startswith("The old version is kept, because")
+    assert (result.learned, result.held_out) == (5, 3)
 
 
 def _seed_that_holds_out(subject: str, corrections: list[SliceSample]) -> int:

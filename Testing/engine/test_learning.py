@@ -178,6 +178,11 @@ def test_a_retraining_makes_the_next_version(trained: ModelTrained) -> None:
     assert manifest.training["held_out"] == last.finished.held_out > 0
     assert manifest.training["reason"] == last.finished.reason
     assert [record.mean for record in manifest.metrics] == list(last.finished.dice_after)
+    measured_on = {record.data for record in manifest.metrics}
+    assert measured_on == {"2 corrected slices held out until it was measured"}
+    config = replace(QUICK, learn_held_out=False)
+    manifest = retrain(trained.model, structures(corrections), config=config).model.manifest
+    assert {record.data for record in manifest.metrics} == {"2 corrected slices held out"}
     assert not same_weights(last.model.network, trained.model.network)
 
 

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 HELP = "teach a model from corrected slices"
 DESCRIPTION = """\
 Teach a model from slices that you corrected or found right. Some of them are held out to compare
-the new version with the old one; it is kept only where it is better. The model that you name is
-left as it is: the new version gets an id of its own, such as midbrain-t1.v2.
+the new version with the old one; it is kept only where it is better, and then made once more from
+all slices. The model that you name is left as it is: the new version gets an id of its own, such as
+midbrain-t1.v2.
 
 example:
   funet finetune --model midbrain-t1 --case brain.nii.gz corrected.seg.nrrd 40,44,52-54

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from .augmentation import Augmentation
 from .events import TrainingEvent
 from .interpolation import step_back
 from .loop import train
+from .parts import as_part
 from .presets import TrainingConfig
 from .validation import score_slices
 
@@ -53,13 +55,15 @@ class FineTuneConfig:
         replay_share: share of each batch that repeats what the model learned before, in [0, 1).
         held_out_share: share of the corrected slices that only judge the new version.
         least_for_held_out: corrected slices below which none is held out.
+        learn_held_out: whether a new version that is better on the held-out slices is made once
+            more from all corrected slices, these too.
         averaging: decay of the averaged weights.
         distances, dice_to_keep: how far the weights go from the base model's towards those that
             the training reached, see :func:`~funet.training.interpolation.step_back`.
         augmentation: random changes of the batches, or ``None``.
         crop: least and largest side of a patch in pixels, which otherwise is half of the longest
             side of the corrected slices; ``None`` never crops.
-        max_seconds: time after which the retraining ends, or ``None``.
+        max_seconds: time after which the learning ends, or ``None``.
         seed, device: as in :class:`~funet.training.presets.TrainingConfig`.
     """
 
@@ -70,6 +74,7 @@ class FineTuneConfig:
     replay_share: float = 0.5
     held_out_share: float = 0.25
     least_for_held_out: int = 4
+    learn_held_out: bool = True
     averaging: float | None = 0.9
     distances: tuple[float, float] = (0.25, 0.7)
     dice_to_keep: float = 0.8
@@ -143,6 +148,16 @@ class FineTuningFinished:
     held_out: int
     distance: float
 
+    def after_all(self, network: UNet, learned: int, distance: float) -> FineTuningFinished:
+        """Return the same for the network that then learned the held-out slices, too."""
+        return replace(
+            self,
+            network=network,
+            reason=f"{self.reason.removesuffix('.')}, which it then learned, too.",
+            learned=learned,
+            distance=distance,
+        )
+
 
 def fine_tune(
     base: Model,
@@ -160,6 +175,7 @@ def fine_tune(
     The last event is :class:`FineTuningFinished`. Every round starts from the same base and
     learns from the corrections of all rounds, so that errors of one round do not pile up in the
     next; only new corrections are held out, because the current version has learned the others.
+    A new version that is better on these is made once more from all slices.
 
     Args:
         base: the model to start from.
@@ -188,6 +204,34 @@ def fine_tune(
         corrections, config.held_out_share, config.least_for_held_out, config.seed
     )
     learn = (*learn, *earlier)
+    again = config.learn_held_out and bool(held_out)
+    parts = 2 if again else 1
+    if config.max_seconds is not None:
+        config = replace(config, max_seconds=config.max_seconds / parts)
+    teach = partial(
+        _teach, base, replay=replay, replay_is_all=replay_is_all, config=config, cancel=cancel
+    )
+    network, distance = yield from as_part(teach(learn, held_out), 0, parts)
+    finished = _judge(current or base, network, len(learn), held_out, distance, config)
+    if again and finished.kept:
+        # What judged is too dear to be left out: a quarter of all that somebody drew.
+        every = (*corrections, *earlier)
+        network, distance = yield from as_part(teach(every, ()), 1, parts)
+        finished = finished.after_all(network, len(every), distance)
+    yield finished
+
+
+def _teach(
+    base: Model,
+    learn: Sequence[SliceSample],
+    held_out: Sequence[SliceSample],
+    *,
+    replay: Sequence[SliceSample],
+    replay_is_all: bool,
+    config: FineTuneConfig,
+    cancel: CancelToken | None,
+) -> Generator[TrainingEvent, None, tuple[UNet, float]]:
+    """Train a copy of the base and go back from there; return it and how far it lies from it."""
     network = copy.deepcopy(base.network)
     longest = _longest_side(learn)
     yield from train(
@@ -201,9 +245,17 @@ def fine_tune(
     if cancel is not None:
         cancel.raise_if_cancelled()
     repeats = config.replay_share * config.batch_size * config.batches(longest)
-    forgets_nothing = replay_is_all and len(replay) <= repeats
-    distance = 1.0 if forgets_nothing else _step_back(base.network, network, learn, config)
-    yield _judge(current or base, network, len(learn), held_out, distance, config)
+    if replay_is_all and len(replay) <= repeats:
+        return network, 1.0  # nothing is left to forget
+    distance = step_back(
+        base.network,
+        network,
+        learn,
+        distances=config.distances,
+        dice_to_keep=config.dice_to_keep,
+        device=config.device,
+    )
+    return network, distance
 
 
 def split_held_out(
@@ -230,19 +282,6 @@ def split_held_out(
     return (
         tuple(sample for i, sample in enumerate(corrections) if i not in chosen),
         tuple(corrections[i] for i in sorted(chosen)),
-    )
-
-
-def _step_back(
-    base: UNet, network: UNet, learned: Sequence[SliceSample], config: FineTuneConfig
-) -> float:
-    return step_back(
-        base,
-        network,
-        learned,
-        distances=config.distances,
-        dice_to_keep=config.dice_to_keep,
-        device=config.device,
     )
 
 

@@ -220,6 +220,8 @@ def _next_manifest(
     extent = extent_record(sides, extent_of(current))
     manifest = current.child(training=record | outcome | extent)
     data = f"{finished.held_out} corrected slices held out"
+    if finished.learned == record["samples"]:
+        data += " until it was measured"
     return replace(manifest, metrics=_metrics(manifest, data, finished.dice_after or ()))
 
 
