@@ -164,5 +164,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether the error says that the memory of the device ran out, and nothing else."""
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return True
-    # On the CPU, PyTorch has no error type of its own for this.
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator: " in str(error)
+    # On the CPU, PyTorch has no error type of its own for this. The second message is that of
+    # oneDNN, whose small buffers find no room; what it cannot compute at all, it names.
+    text = str(error)
+    return isinstance(error, RuntimeError) and (
+        "DefaultCPUAllocator: " in text or text == "could not create a primitive"
+    )

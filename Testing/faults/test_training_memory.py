@@ -28,7 +28,7 @@ from funet.loss_config import LossConfig
 from funet.losses import build_loss
 from funet.models.store import ModelStore
 from funet.prediction.inference import Predictor
-from funet.runtime import NO_ROOM_ON_GPU, Runtime, choose_device
+from funet.runtime import NO_ROOM_ON_GPU, Runtime, choose_device, is_out_of_memory
 from funet.training.events import Note, TrainingFinished
 from funet.training.loop import train
 from funet.training.validation import score_slices
@@ -181,6 +181,21 @@ def test_any_other_error_passes_through_unchanged(gpu: None, error: Exception) -
         with pytest.raises(type(error)) as raised:
             call()
         assert raised.value is error
+
+
+@pytest.mark.case(13)
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (out_of_memory(), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("could not create a primitive"), True),  # seen with 100 MiB of room
+        (RuntimeError("could not create a primitive descriptor for a convolution"), False),
+        (ValueError("DefaultCPUAllocator: "), False),
+    ],
+)
+def test_errors_of_full_memory_are_known_from_others(error: Exception, expected: bool) -> None:
+    assert is_out_of_memory(error) is expected
 
 
 @pytest.fixture(scope="module")
