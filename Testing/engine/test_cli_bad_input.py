@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -197,3 +198,15 @@ def test_options_that_do_not_fit_together_are_refused(
     assert shell(*words) == 2
     one_sentence(shell.err)
     assert content(tmp_path) == {}
+
+
+def test_one_reference_that_cannot_be_read_leaves_the_other_scores(
+    shell: Shell, study: Path, boxes_model: Path, tmp_path: Path
+) -> None:
+    references = shutil.copytree(study / "labels", tmp_path / "labels")
+    broken = sorted(references.iterdir())[0]
+    broken.write_bytes(broken.read_bytes()[:100])
+    words = ["--images", study / "images", "--labels", references]
+    assert shell("evaluate", "--model", boxes_model, *words) == 1
+    assert shell.out.count("| 3 | 0 |") == 2  # cases and misses of both structures
+    assert broken.name in shell.err

@@ -117,6 +117,15 @@ def test_only_slices_with_every_structure_take_part_evenly_spread():
         slices_with_every_structure(every, 3, None)
 
 
+@pytest.mark.parametrize("count", range(1, 16))
+@pytest.mark.parametrize("most", range(1, 12))
+def test_no_slice_takes_part_twice(count, most):
+    chosen = slices_with_every_structure(disc_slices(count, "a"), 2, most)
+    indices = [sample.slice_index for sample in chosen]
+    assert len(set(indices)) == len(indices) == min(count, most)
+    assert indices == sorted(indices)
+
+
 @pytest.mark.parametrize(
     ("side", "rows", "columns"),
     [

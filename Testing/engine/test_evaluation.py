@@ -119,6 +119,32 @@ def test_the_case_table_has_every_number_and_says_what_was_missed(
     assert rows[3]["HD95 (mm)"] == ""
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_single_slice_is_measured_in_its_plane(tmp_path: Path, axis: int) -> None:
+    square = np.zeros((20, 20), np.uint8)
+    square[4:12, 4:12] = 1
+    shifted = np.roll(square, 2, axis=1)
+    planes = [np.expand_dims(one, axis) for one in (shifted, square)]
+    grid = dataclasses.replace(GRID, shape=planes[0].shape, spacing=(0.5, 0.5, 0.5))
+    files = [write(tmp_path / f"{n}.nii.gz", one, grid=grid) for n, one in enumerate(planes)]
+    (row,) = evaluate_pair(files[0], files[1])
+    distances = surface_distances(shifted > 0, square > 0, (0.5, 0.5))
+    assert (row.score.hd95, row.score.assd) == pytest.approx(distances)
+    assert row.score.hd95 == pytest.approx(1.0)
+    assert math.isnan(row.score.reference_ml)
+
+
+def test_a_reference_that_slicer_cut_to_its_content_is_put_back(tmp_path: Path) -> None:
+    whole = write(tmp_path / "a_model.nii.gz", labels(), (MIDBRAIN, NIGRA))
+    first = np.array([3, 2, 1])  # the voxel I, J, K where the content begins
+    part = labels()[1:5, 2:8, 3:7]
+    origin = tuple(np.array(GRID.origin) + first * GRID.spacing)
+    grid = dataclasses.replace(GRID, shape=part.shape, origin=origin)
+    cut = write(tmp_path / "a.seg.nrrd", part, (MIDBRAIN, NIGRA), grid)
+    for pair in ((whole, cut), (cut, whole)):
+        assert [row.score.dice for row in evaluate_pair(*pair)] == [1.0, 1.0]
+
+
 def test_distances_can_be_left_out(two_pairs: list[tuple[Path, Path]]) -> None:
     rows = evaluate_pairs(two_pairs, surface=False).rows
     assert all(math.isnan(row.score.hd95) for row in rows)

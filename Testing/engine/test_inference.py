@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -163,6 +164,19 @@ def test_voxels_that_are_not_numbers_are_counted_and_change_little(predictor):
     assert any("4 voxels of phantom were not numbers" in note for note in broken.notes)
     whole = predictor.predict(volume)
     assert agreement(broken.label_map.array, whole.label_map.array) > 0.95
+
+
+def test_the_user_is_told_what_to_do_where_nothing_was_found(model, predictor):
+    volume = phantom_volume(axial_grid())
+    assert predictor.predict(volume).notes == ()
+    blind = copy.deepcopy(model)
+    with torch.no_grad():
+        blind.network.head.bias[0] += 100
+    empty = Predictor(blind, device="cpu", precision="float32").predict(volume)
+    assert not empty.label_map.array.any()
+    (note,) = empty.notes
+    assert note.startswith("No structure was found in phantom;")
+    assert note.endswith("retrain the model.")
 
 
 @pytest.mark.parametrize("batch_size", [None, 1, 3])

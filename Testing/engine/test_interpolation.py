@@ -10,7 +10,9 @@ import pytest
 import torch
 from slices import disc_slices
 
+from funet.errors import Cancelled
 from funet.networks import UNet, build_network
+from funet.progress import CancelToken
 from funet.training.interpolation import step_back
 from funet.training.loop import train
 from funet.training.presets import TrainingConfig
@@ -103,3 +105,24 @@ def test_the_base_is_left_alone_and_1_never_goes_back(taught: UNet) -> None:
     assert go_back(base, learned) == 0.25
     for name, tensor in taught.state_dict().items():
         assert torch.equal(base.state_dict()[name], tensor), name
+
+
+def test_a_cancel_stops_it(taught: UNet) -> None:
+    token = CancelToken()
+    token.cancel()
+    learned = copy.deepcopy(taught)
+    with pytest.raises(Cancelled):
+        step_back(
+            network(1),
+            learned,
+            SLICES,
+            distances=(0.25, 0.75),
+            dice_to_keep=0.0,
+            device="cpu",
+            cancel=token,
+        )
+    assert all(torch.equal(one, two) for one, two in zip(*states(taught, learned), strict=True))
+
+
+def states(*networks: UNet) -> list[list[torch.Tensor]]:
+    return [list(one.state_dict().values()) for one in networks]

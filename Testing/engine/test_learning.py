@@ -248,6 +248,19 @@ def test_every_round_starts_from_the_first_version_and_learns_all_corrections(
     assert same_weights(at_once.model.network, third.network)
 
 
+def test_a_version_that_came_without_its_slices_goes_on_from_its_own_weights(
+    trained: ModelTrained, store: ModelStore
+) -> None:
+    first = published(store, trained)
+    one, two = (disc_slices(1, name, sides=(32, 28)) for name in ("one", "two"))
+    second = published(store, replace(retrain(first, structures(one)), samples=()))
+    assert second.manifest.samples is None
+    assert store.root_of(second).manifest.id == second.manifest.id
+    third = published(store, retrain(second, structures(two), root=store.root_of(second)))
+    assert third.manifest.training["started_from"] == second.manifest.id
+    assert store.root_of(third).manifest.id == second.manifest.id, "it would lose the first slice"
+
+
 def test_a_model_outside_the_store_is_its_own_root(
     trained: ModelTrained, store: ModelStore
 ) -> None:

@@ -49,6 +49,14 @@ def test_files_folders_and_patterns_are_sorted_and_each_taken_once(images: list[
     assert expand_inputs([str(folder / "sub-0[12]*")]) == tuple(images[1:])
 
 
+def test_segmentations_in_a_folder_are_no_images(images: list[Path]) -> None:
+    drawn = images[0].with_name("sub-00.seg.nrrd")
+    drawn.write_bytes(b"")
+    assert expand_inputs([str(drawn.parent)]) == tuple(images)
+    assert expand_inputs([str(drawn.parent / "*")]) == tuple(images)
+    assert expand_inputs([str(drawn)]) == (drawn,)
+
+
 @pytest.mark.parametrize("argument", ["empty", "nothing*.nii.gz", ""])
 def test_a_folder_without_images_and_a_pattern_without_match_are_refused(
     tmp_path: Path, argument: str, monkeypatch: pytest.MonkeyPatch

@@ -8,16 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..images.geometry import Geometry
+from ..images.cut_segmentations import uncut
 from ..images.preprocessing_settings import Preprocessing
-from ..images.segmentations import LabelMap, Segment
-from ..images.volumes import Volume, read_label_map, read_volume, resample_label_map
+from ..images.segmentations import Segment
+from ..images.volumes import read_label_map, read_volume
 from ..progress import CancelToken, ProgressCallback, ProgressReporter
 from .pairing import subject_names
 from .samples import Annotated, SliceSample, samples_from_volume
-
-# Corners of two grids may be this far from the same lattice of voxels, in voxels.
-_LATTICE_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -100,32 +97,10 @@ def _gather(case: Case, subject: str, preprocessing: Preprocessing) -> GatheredC
         )
     samples = samples_from_volume(
         volume,
-        _uncut(label_map, volume, case.labels),
+        uncut(label_map, volume.geometry, case.labels),
         preprocessing,
         annotated=case.slices,
         subject=subject,
     )
     side = volume.geometry.largest_side
     return GatheredCase(case.labels, samples, label_map.segments, tuple(notes), side)
-
-
-def _uncut(label_map: LabelMap, volume: Volume, path: Path) -> LabelMap:
-    """Bring a segmentation that 3D Slicer cut to its content back onto its volume's grid."""
-    is_segmentation = path.name.lower().endswith(".seg.nrrd")
-    if is_segmentation and _share_voxels(label_map.geometry, volume.geometry):
-        return resample_label_map(label_map, volume.geometry)
-    return label_map
-
-
-def _share_voxels(part: Geometry, whole: Geometry) -> bool:
-    """Whether all voxels of one grid are voxels of another one, too."""
-    to_whole = np.linalg.solve(whole.affine, part.affine)
-    last = np.array(part.shape[::-1]) - 1
-    start = to_whole[:3, 3]
-    stop = (to_whole @ [*last, 1])[:3]
-    inside = (start >= -0.5).all() and (stop <= np.array(whole.shape[::-1]) - 0.5).all()
-    return bool(
-        inside
-        and np.abs(to_whole[:3, :3] - np.eye(3)).max() * (last.max() + 1) < _LATTICE_TOLERANCE
-        and np.abs(start - start.round()).max() < _LATTICE_TOLERANCE
-    )

@@ -103,9 +103,16 @@ def _score_model(
     _tell_left_over(pairing.lone_images, pairing.lone_labels, console)
     model = load_model(arguments)
     segments = model.manifest.segments
+    labels = {}
     for pair in pairing.pairs:
-        require_model_labels(pair.labels, segments, model.manifest.id)
-    labels = {pair.image: pair.labels for pair in pairing.pairs}
+        try:
+            require_model_labels(pair.labels, segments, model.manifest.id)
+        except InputError as error:
+            yield str(error)
+        else:
+            labels[pair.image] = pair.labels
+    if not labels:
+        return
     with tempfile.TemporaryDirectory(prefix="funet-") as folder:
         for outcome in segment_files(
             list(labels),

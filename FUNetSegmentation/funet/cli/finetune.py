@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,7 @@ def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) ->
         command=typed_command(arguments.words),
     )
     retrained = follow(events, segments, console)
+    cancel.raise_if_cancelled()  # nothing is published once somebody gave up
     _show(retrained, _published(retrained, arguments), console)
     return ALL_DONE
 
@@ -134,7 +136,11 @@ def _show(retrained: ModelRetrained, published: Manifest | None, console: Consol
         for dice in (finished.dice_before, finished.dice_after)
     )
     if before and after:
-        lines += [f"  {name}: Dice {before[name]:.3f} → {after[name]:.3f}" for name in names]
+        lines += [
+            f"  {name}: Dice {before[name]:.3f} → {after[name]:.3f}"
+            for name in names
+            if not math.isnan(before[name] + after[name])
+        ]
     if published is not None:
         lines.append(f"The new version is {published.id}.")
     console.result(

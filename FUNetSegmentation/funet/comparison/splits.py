@@ -101,5 +101,7 @@ def middle_of(sample: SliceSample, side: int) -> SliceSample:
 def _spread(slices: list[SliceSample], most: int | None) -> list[SliceSample]:
     if most is None or len(slices) <= most:
         return slices
+    if len(slices) == most + 1:  # rounded steps of less than a slice would take one twice
+        return slices[1:]
     places = np.linspace(0, len(slices) - 1, most + 2)[1:-1].round().astype(int)
     return [slices[place] for place in places]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..images.cut_segmentations import uncut
 from ..images.segmentations import LabelMap, Segment
 from ..images.volumes import image_stem, read_label_map
 from ..progress import CancelToken, ProgressCallback, ProgressReporter
@@ -148,14 +149,14 @@ def pair_files(
         if reference in partners:
             raise InputError(
                 f"Both {partners[reference]} and {prediction} are predictions for {reference}; "
-                "say which model is meant or move one of them."
+                'name those of one model, as with "results/*_MODEL.nii.gz", or move one of them.'
             )
         partners[reference] = prediction
         models |= {stem[len(match) + 1 :]} - {""}
     if len(models) > 1:
         raise InputError(
             f"The predictions come from several models ({', '.join(sorted(models))}); "
-            "say which one is meant."
+            'name those of one, as with "results/*_MODEL.nii.gz".'
         )
     return Pairing(
         pairs=tuple((prediction, reference) for reference, prediction in partners.items()),
@@ -216,6 +217,8 @@ def evaluate_pair(
         FunetError: if MONAI is needed and missing.
     """
     predicted, expected = read_label_map(prediction), read_label_map(reference)
+    expected = uncut(expected, predicted.geometry, reference)
+    predicted = uncut(predicted, expected.geometry, prediction)
     if not predicted.geometry.matches(expected.geometry):
         raise InputError(
             f"{prediction} and {reference} lie on different grids; resample the prediction onto "
@@ -226,10 +229,15 @@ def evaluate_pair(
         names = _names(predicted, expected)
     else:
         names = {segment.value: segment.name for segment in segments}
+    thick = [axis for axis, side in enumerate(expected.array.shape) if side > 1]
+    # In a single slice, all would lie on the border and nothing would have a volume.
+    axes = thick if len(thick) == 2 else [0, 1, 2]
+    sides = [expected.array.shape[axis] for axis in axes]
+    spacing = [expected.geometry.spacing[::-1][axis] for axis in axes]
     scores = score_structures(
-        predicted.array,
-        expected.array,
-        expected.geometry.spacing[::-1],
+        predicted.array.reshape(sides),
+        expected.array.reshape(sides),
+        spacing,
         tuple(names),
         surface=surface,
     )

@@ -176,9 +176,12 @@ class ModelStore:
             return named
 
         with self._locked():
-            known = {own.id: own for own in self.list()}
-            if manifest.id in known and known[manifest.id].weights == manifest.weights:
-                return known[manifest.id]
+            known = {own.id: own for own in self.list()}.get(manifest.id)
+            same_weights = known is not None and known.weights == manifest.weights
+            # One that brings its slices can go on learning, where one without them cannot.
+            brings_slices = known is not None and known.samples is None and manifest.samples
+            if known is not None and same_weights and not brings_slices:
+                return known
             if not self._is_free(manifest.id):
                 manifest = self._with_new_id(manifest)
             return self._add(manifest, write, activate=False)
@@ -250,7 +253,8 @@ class ModelStore:
     def root_of(self, model: Model) -> Model:
         """Return the version that a model descends from, as far as its line is in the store.
 
-        A model that is not in the store, or has no parent there, is its own root.
+        A model that is not in the store, or has no parent there, is its own root; so is a version
+        that came without the slices which taught it, because nothing else knows what it learned.
 
         Raises:
             ModelError: if the root is damaged.
@@ -258,7 +262,9 @@ class ModelStore:
         digests = {own.id: own.weights for own in self.list()}
         if digests.get(model.manifest.id) != model.manifest.weights:
             return model
-        root = self.lineage(model.manifest.id)[-1]
+        line = self.lineage(model.manifest.id)
+        alone = (one for one in line if one.parent is not None and one.samples is None)
+        root = next(alone, line[-1])
         return model if root.id == model.manifest.id else self.load(root.id)
 
     def rename(self, model_id: str, name: str) -> Manifest:

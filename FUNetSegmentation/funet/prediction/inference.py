@@ -41,6 +41,11 @@ SliceCallback = Callable[[int, NDArray[np.uint8]], None]
 _PIXELS_PER_CORE = 256 * 256
 _PIXELS_PER_GPU = 32 * 256 * 256
 
+_NOTHING_FOUND = (
+    "No structure was found in {name}; if it shows one, draw it in a few slices spread over it, "
+    "and retrain the model."
+)
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -146,9 +151,9 @@ class Predictor:
         stack, doubt, soft = self._predict_stack(
             prepared, step, probabilities, first, announce, reporter, notes
         )
-        labels = restore_stack(stack, prepared)
-        if self.manifest.one_piece:
-            labels = largest_piece(labels)
+        labels = self._restored(stack, prepared)
+        if not labels.any():
+            notes.append(_NOTHING_FOUND.format(name=volume.name))
         return Prediction(
             label_map=LabelMap(labels, volume.geometry, self.manifest.segments),
             doubt=doubt[[order.stack_index(index) for index in range(len(doubt))]],
@@ -166,6 +171,10 @@ class Predictor:
                 "treated as background."
             )
         return prepared, notes
+
+    def _restored(self, stack: NDArray[np.uint8], prepared: PreparedVolume) -> NDArray[np.uint8]:
+        labels = restore_stack(stack, prepared)
+        return largest_piece(labels) if self.manifest.one_piece else labels
 
     def _predict_stack(
         self,

@@ -50,7 +50,7 @@ def expand_inputs(arguments: Sequence[str]) -> tuple[Path, ...]:
     """Return the images that a user means by files, folders and patterns, sorted, each once.
 
     A file that does not exist is returned too: it fails when its turn comes, and the others are
-    segmented.
+    segmented. Segmentations (``.seg.nrrd``) that lie in a folder or match a pattern are no images.
 
     Args:
         arguments: image files, folders with images or one DICOM series, or patterns such as
@@ -65,10 +65,16 @@ def expand_inputs(arguments: Sequence[str]) -> tuple[Path, ...]:
         if argument.strip() and not is_pattern and not os.path.lexists(argument):
             found.add(Path(argument))
         else:
-            found.update(find_images(argument))
+            images = find_images(argument)
+            named = images == [Path(argument)]
+            found.update(one for one in images if named or not _is_segmentation(one))
     if not found:
         raise InputError("No image is given; name files, folders or patterns.")
     return tuple(sorted(found))
+
+
+def _is_segmentation(path: Path) -> bool:
+    return path.name.lower().endswith(".seg.nrrd")
 
 
 def segment_files(

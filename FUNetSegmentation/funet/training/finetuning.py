@@ -212,7 +212,7 @@ def fine_tune(
         _teach, base, replay=replay, replay_is_all=replay_is_all, config=config, cancel=cancel
     )
     network, distance = yield from as_part(teach(learn, held_out), 0, parts)
-    finished = _judge(current or base, network, len(learn), held_out, distance, config)
+    finished = _judge(current or base, network, len(learn), held_out, distance, config, cancel)
     if again and finished.kept:
         # What judged is too dear to be left out: a quarter of all that somebody drew.
         every = (*corrections, *earlier)
@@ -254,6 +254,7 @@ def _teach(
         distances=config.distances,
         dice_to_keep=config.dice_to_keep,
         device=config.device,
+        cancel=cancel,
     )
     return network, distance
 
@@ -302,6 +303,7 @@ def _judge(
     held_out: Sequence[SliceSample],
     distance: float,
     config: FineTuneConfig,
+    cancel: CancelToken | None,
 ) -> FineTuningFinished:
     if not held_out:
         reason = (
@@ -322,7 +324,11 @@ def _judge(
     loss = build_loss(current.manifest.loss).to(device)
     before, after = (
         score_slices(
-            copy.deepcopy(candidate).to(device), held_out, loss=loss, runtime=Runtime(device)
+            copy.deepcopy(candidate).to(device),
+            held_out,
+            loss=loss,
+            runtime=Runtime(device),
+            cancel=cancel,
         )
         for candidate in (current.network, network)
     )

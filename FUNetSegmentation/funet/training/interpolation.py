@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
+from torch import Tensor
 
 from ..annotations.samples import SliceSample
 from ..loss_config import LossConfig
 from ..losses import build_loss
 from ..networks import UNet
+from ..progress import CancelToken
 from ..runtime import choose_device, training_runtime
 from .validation import score_slices
 
@@ -27,6 +29,7 @@ def step_back(
     distances: tuple[float, float],
     dice_to_keep: float,
     device: str,
+    cancel: CancelToken | None = None,
 ) -> float:
     """Move a retrained network towards its base, the more so the more the base knew already.
 
@@ -46,6 +49,7 @@ def step_back(
         distances: shares of the way, in (0, 1], where the base knew all of the slices or nothing.
         dice_to_keep: share of the mean Dice on the slices learned that must remain, from 0 to 1.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        cancel: checked before every batch.
 
     Returns:
         The share of the way that the weights lie from the base, in (0, 1].
@@ -60,15 +64,9 @@ def step_back(
     loss = build_loss(LossConfig()).to(place)
 
     def dice_at(share: float) -> float:
-        between.load_state_dict(
-            {
-                name: torch.lerp(tensor, after[name], share)
-                if tensor.is_floating_point()
-                else after[name]
-                for name, tensor in before.items()
-            }
-        )
-        return score_slices(between, learned, loss=loss, runtime=runtime).mean_dice
+        between.load_state_dict(_weights_between(before, after, share))
+        score = score_slices(between, learned, loss=loss, runtime=runtime, cancel=cancel)
+        return score.mean_dice
 
     known, learnt = dice_at(0.0), dice_at(1.0)
     # Slices without any structure have no Dice, and teach no more than that.
@@ -79,3 +77,12 @@ def step_back(
     if share < 1:
         network.load_state_dict(between.state_dict())
     return share
+
+
+def _weights_between(
+    before: Mapping[str, Tensor], after: Mapping[str, Tensor], share: float
+) -> dict[str, Tensor]:
+    return {
+        name: torch.lerp(tensor, after[name], share) if tensor.is_floating_point() else after[name]
+        for name, tensor in before.items()
+    }

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..annotations.samples import SliceSample
 from ..images.segmentations import IGNORE_LABEL
+from ..progress import CancelToken
 from ..runtime import NO_ROOM_ON_GPU, Runtime, is_out_of_memory
 from .batches import common_sides, patch
 
@@ -47,6 +48,7 @@ def score_slices(
     runtime: Runtime,
     state: Mapping[str, Tensor] | None = None,
     batch_size: int = 8,
+    cancel: CancelToken | None = None,
 ) -> SliceScore:
     """Return loss and Dice of a network on whole slices, however little memory there is.
 
@@ -58,9 +60,13 @@ def score_slices(
         state: weights to use instead of the network's own.
         batch_size: slices computed together; fewer where the memory does not hold them, and on the
             CPU where the GPU does not hold a single one.
+        cancel: checked before every batch.
+
+    Raises:
+        Cancelled: within one batch of a cancel.
     """
     try:
-        return _score(network, samples, loss, runtime, state, batch_size)
+        return _score(network, samples, loss, runtime, state, batch_size, cancel)
     except RuntimeError as error:
         if not is_out_of_memory(error) or (batch_size == 1 and runtime.device.type == "cpu"):
             raise
@@ -68,7 +74,13 @@ def score_slices(
     if batch_size > 1:
         fewer = batch_size // 2
         return score_slices(
-            network, samples, loss=loss, runtime=runtime, state=state, batch_size=fewer
+            network,
+            samples,
+            loss=loss,
+            runtime=runtime,
+            state=state,
+            batch_size=fewer,
+            cancel=cancel,
         )
     state = dict(network.state_dict() if state is None else state)
     on_cpu = {name: tensor.cpu() for name, tensor in state.items()}
@@ -78,6 +90,7 @@ def score_slices(
         loss=copy.deepcopy(loss).cpu(),
         runtime=Runtime(torch.device("cpu")),
         state=on_cpu,
+        cancel=cancel,
     )
     return replace(score, note=NO_ROOM_ON_GPU)
 
@@ -89,6 +102,7 @@ def _score(
     runtime: Runtime,
     state: Mapping[str, Tensor] | None,
     batch_size: int,
+    cancel: CancelToken | None,
 ) -> SliceScore:
     sides = common_sides(samples, None)
     overlap = torch.zeros(3, 1, dtype=torch.long)
@@ -97,6 +111,8 @@ def _score(
     network.eval()
     try:
         for first in range(0, len(samples), batch_size):
+            if cancel is not None:
+                cancel.raise_if_cancelled()
             part = samples[first : first + batch_size]
             patches = [patch(sample, sides, np.random.default_rng(0)) for sample in part]
             images = torch.from_numpy(np.stack([image for image, _ in patches])[:, None])
