@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ SEGMENTS = (
     Segment(1, "Large box", (90, 120, 200), Code("SCT", "12738006", "Brain structure")),
     Segment(2, "Small box", (200, 60, 60)),
 )
+OTHER_SEGMENTS = (
+    Segment(1, "Large core", (90, 200, 120)),
+    Segment(2, "Small core", (200, 160, 60)),
+)
 PLANES: tuple[SliceAxis, ...] = ("axial", "coronal", "sagittal")
 _CONFIG = NetworkConfig(in_channels=1, num_classes=3, features=2, depth=2)
 
@@ -44,9 +49,14 @@ def image(grid: Geometry | None = None) -> NDArray[np.float32]:
     return (100.0 * boxes(grid) + ramp).astype(np.float32)
 
 
-def publish(folder: Path, plane: SliceAxis = "axial", family: str = "boxes") -> Manifest:
+def publish(
+    folder: Path,
+    plane: SliceAxis = "axial",
+    family: str = "boxes",
+    segments: tuple[Segment, ...] = SEGMENTS,
+) -> Manifest:
     """Add a model to a store that labels the boxes of :func:`image` exactly."""
-    manifest = _manifest(plane, family)
+    manifest = replace(_manifest(plane, family), segments=segments)
     return ModelStore(folder).publish(manifest, _network(manifest.preprocessing))
 
 

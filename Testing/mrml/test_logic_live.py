@@ -185,6 +185,21 @@ def test_turned_off_it_gives_up_what_runs(bench):
     assert not bench.logic.busy
 
 
+def test_turned_on_again_it_learns_nothing_twice(bench):
+    bench.correct(4)
+    bench.wait(QUIET + 0.5)
+    bench.drive("ready")
+    bench.wait(1)
+    assert bench.model == "boxes.v2"
+    bench.live.stop()
+    bench.live.start(bench.node, bench.now)
+    bench.wait(3 * QUIET)
+    assert (bench.live.state, bench.logic.busy) == ("watching", False)
+    bench.correct(5)
+    bench.wait(QUIET + 0.5)
+    assert bench.live.state == "learning"
+
+
 def test_a_cancel_by_the_user_holds_until_there_is_something_new(bench):
     bench.live.steps = 100_000
     bench.correct(4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import slicer
 from logic_tools import finish, pump_until
 from scene_nodes import (
     drawn_phantom,
@@ -67,6 +68,18 @@ def test_what_cannot_be_segmented_is_a_sentence(logic, a_volume, change, sentenc
     assert task.state == "failed"
     assert sentence in task.error
     assert not logic.busy
+
+
+def test_what_a_lock_holds_back_is_told(logic, a_volume):
+    node = logic.segment(a_volume, model="boxes", device="cpu")
+    before = labels_of(node, a_volume)
+    locked = node.GetSegmentation().GetNthSegment(0)
+    locked.SetTag("Segmentation.Status", "completed")
+    slicer.util.updateVolumeFromArray(a_volume, np.zeros_like(image()))
+    task = ended(logic, logic.segment(a_volume, "boxes", node, "cpu", waitForCompletion=False))
+    np.testing.assert_array_equal(labels_of(node, a_volume) == 1, before == 1)
+    count = np.count_nonzero(before == 1)
+    assert any(note.startswith(f"{count} voxels stay as they were") for note in task.notes)
 
 
 def test_what_the_user_drew_stays_and_undo_takes_the_prediction_back(logic, scene, a_volume):

@@ -93,6 +93,16 @@ def test_segment_correct_accept_retrain_roll_back(
     assert not ui.rollBackButton.enabled
 
 
+def test_nothing_found_is_said_with_what_to_do(desk: Desk) -> None:
+    volume = add_boxes("another contrast")
+    slicer.util.updateVolumeFromArray(volume, np.zeros_like(slicer.util.arrayFromVolume(volume)))
+    host.spin(0.05)
+    desk.choose(volume)
+    said = desk.press_and_wait("segmentButton")
+    assert not labels_of(desk.segmentation, volume).any()
+    assert "is ready.\nNo structure was found in another contrast; if it shows one, draw it" in said
+
+
 def test_batch_shows_each_file_and_skips_what_is_done(desk: Desk, tmp_path: Path) -> None:
     write_boxes(tmp_path / "in", "a é 中.nii.gz", "b.nii.gz")
     (tmp_path / "in" / "bad.nii.gz").write_bytes(b"no image")

@@ -59,15 +59,24 @@ class ChosenNodes:
 
     def _follow_volume(self) -> None:
         volume, node = self._context.volume, self._context.segmentation
-        if volume is None or (alive(node) and ReviewHistory(node).volume_node in (None, volume)):
+        if volume is None:
             return
+        if alive(node):
+            history = ReviewHistory(node)
+            if not history.settled or history.volume_node in (None, volume):
+                return
         self._context.parameters.segmentation = _segmentation_of(volume)
 
     def _tie(self) -> None:
         """Give a segmentation that belongs to no volume yet to the chosen one."""
         if not (alive(self.segmentation) and alive(self.volume)):
             return
-        if ReviewHistory(self.segmentation).volume_node is None:
+        history = ReviewHistory(self.segmentation)
+        if history.settled and history.volume_node is not None:
+            return
+        if self.segmentation.GetSegmentation().GetNumberOfSegments():
+            history.guess_volume(self.volume)  # the drawing has a geometry of its own
+        else:
             self.segmentation.SetReferenceImageGeometryParameterFromVolumeNode(self.volume)
 
 

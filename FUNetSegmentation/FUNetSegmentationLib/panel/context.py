@@ -51,6 +51,11 @@ class PanelContext:
         return None if self.parameters is None else self.parameters.segmentation
 
     @property
+    def chosen(self) -> tuple[Any, Any]:
+        """The chosen volume and segmentation."""
+        return self.volume, self.segmentation
+
+    @property
     def model(self) -> str:
         """The id of the chosen model, or an empty text."""
         selector = self.ui.modelSelector

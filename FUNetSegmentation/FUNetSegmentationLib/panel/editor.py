@@ -60,7 +60,6 @@ class EmbeddedEditor:
         """Forget the scene that is being closed."""
         self._widget.setSegmentationNode(None)
         self._widget.removeViewObservations()
-        self._widget.setMRMLSegmentEditorNode(None)
 
 
 def _editor_node(scene: Any) -> Any:

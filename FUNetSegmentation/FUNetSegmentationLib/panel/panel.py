@@ -200,6 +200,8 @@ class Panel:
             self._review.watcher.watch(self._nodes.segmentation)
             self._review.editor.edit(self._nodes.segmentation, self._nodes.volume)
             self._review.update()
+        else:
+            self._review.follow_model()
         self._live.update()
         self.refresh()
 

@@ -106,7 +106,7 @@ class RetrainSection:
 
     def _on_retrain(self, *_args: object) -> None:
         context = self._context
-        parameters = context.parameters
+        parameters, chosen = context.parameters, context.chosen
         self.clear()
         context.start(
             lambda: context.logic.retrain(
@@ -119,13 +119,17 @@ class RetrainSection:
                 waitForCompletion=False,
                 metricCallback=self.plot.add,
             ),
-            self._on_retrained,
+            lambda task: self._on_retrained(task, chosen),
         )
         if context.tasks.running:
             self.plot.begin()
 
-    def _on_retrained(self, task: Task) -> None:
+    def _on_retrained(self, task: Task, chosen: tuple[Any, Any]) -> None:
         self._context.reload_models()
+        if self._context.chosen != chosen:  # Keep and Roll back would be of something else
+            done = _("Retrained: {reason}").format(reason=task.result.reason)
+            self._context.status.say(done, task.notes)
+            return
         self.show(task.result)
         if task.result.kept:
             self._context.status.say(_("Retrained: see below what it changed."), task.notes)

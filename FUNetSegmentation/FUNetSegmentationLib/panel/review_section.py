@@ -38,6 +38,7 @@ class ReviewSection:
 
     def __init__(self, context: PanelContext) -> None:
         self._context = context
+        self._model = ""  # whose slices are shown
         self.edited: Callable[[], None] = _nothing
         ui = context.ui
         self.worklist = WorklistTable(ui.reviewTable)
@@ -75,16 +76,22 @@ class ReviewSection:
     def update(self) -> None:
         """Show the slices of the chosen segmentation as they are now."""
         node, ui = self._context.segmentation, self._context.ui
+        self._model = self._context.model
         problem = ""
         items = []
         if alive(node):
             try:
-                items = self._context.logic.review(node)
+                items = self._context.logic.review(node, self._model or None)
             except FunetError as error:
                 problem = str(error)
         self.worklist.show(items)
         ui.reviewSummaryLabel.text = problem or self._summary()
         self._context.refresh()
+
+    def follow_model(self) -> None:
+        """Another model may have been chosen, with a prediction of its own."""
+        if self._context.model != self._model:
+            self.update()
 
     def _summary(self) -> str:
         states = [item.state for item in self.worklist.slices]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..scene.history import ReviewHistory
 from ..scene.segmentation_nodes import alive
@@ -37,6 +37,7 @@ class SegmentSection:
 
     def _on_segment(self, *_args: object) -> None:
         context = self._context
+        chosen = context.chosen
         context.start(
             lambda: context.logic.segment(
                 volumeNode=context.volume,
@@ -45,14 +46,16 @@ class SegmentSection:
                 device=context.device,
                 waitForCompletion=False,
             ),
-            self._on_done,
+            lambda task: self._on_done(task, chosen),
         )
 
-    def _on_done(self, task: Task) -> None:
+    def _on_done(self, task: Task, chosen: tuple[Any, Any]) -> None:
         node = task.result
         if not alive(node) or self._context.parameters is None:
             return
-        self._context.parameters.segmentation = node
-        text = _("{name} is ready: look at the most doubtful slices below.")
-        self._context.status.say(text.format(name=node.GetName()), task.notes)
+        if self._context.chosen == chosen:  # who has gone on to something else is not called back
+            self._context.parameters.segmentation = node
+        ready = _("{name} is ready: look at the most doubtful slices below.")
+        text, role = (_("{name} is ready."), "warn") if task.notes else (ready, "good")
+        self._context.status.say(text.format(name=node.GetName()), task.notes, role=role)
         self.devices.ask()

@@ -2,7 +2,8 @@
 
 A record is kept of every prediction: model, doubt, and digests of what was written. Its number
 stands in a tag of every segment that it wrote. Undo and Redo bring tags back together with voxels,
-and files keep them, so the tags always tell which record the present content goes back to.
+and files keep them, so the tags always tell which record the present content goes back to. Two
+models may write side by side; the node remembers whose slices are reviewed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from funet.prediction.review import SliceState
 from ..translation import tr as _
 from .labels import ContentDigests, content_digests, on_voxels_of
 from .lattices import Matrix, whole_voxels_apart
-from .records import Marks, Record
+from .records import Mark, Marks, Record
 from .segmentation_nodes import existing_segments, place_of
 from .structures import tag
 from .volumes import acquisition_axis, plane_of, snapshot, voxel_box
@@ -29,6 +30,7 @@ _VOLUME_ROLE = "FUNetSegmentation.volume"
 _RECORDS = "FUNetSegmentation.Records"
 _MARKS = "FUNetSegmentation.Marks"
 _SLICES = "FUNetSegmentation.SliceAxis"
+_REVIEWED = "FUNetSegmentation.Reviewed"
 _TAG = "FUNetSegmentation.Record"
 _MOST_RECORDS = 20
 
@@ -42,14 +44,17 @@ class ReviewHistory:
 
     Args:
         segmentation_node: the node.
+        segment_ids: only the latest prediction of one of these segments counts; if ``None``, that
+            of the segments that are reviewed.
 
     Raises:
         InputError: if it is not a segmentation.
     """
 
-    def __init__(self, segmentation_node: Any) -> None:
+    def __init__(self, segmentation_node: Any, segment_ids: Iterable[str] | None = None) -> None:
         existing_segments(segmentation_node)
         self._node = segmentation_node
+        self._own = None if segment_ids is None else frozenset(segment_ids)
         self._read: tuple[str, tuple[Record, ...]] = ("", ())  # with the text that they stand in
 
     @property
@@ -60,6 +65,16 @@ class ReviewHistory:
             if node is not None:
                 return node
         return None
+
+    @property
+    def settled(self) -> bool:
+        """Whether its volume is more than a guess: it was predicted, marked, or made for it."""
+        made_for = self._node.GetReferenceImageGeometryReferenceRole()
+        return (
+            self._current() is not None
+            or self._node.GetAttribute(_MARKS) is not None
+            or self._node.GetNodeReference(made_for) is not None
+        )
 
     @property
     def model(self) -> str | None:
@@ -105,6 +120,25 @@ class ReviewHistory:
         if record:
             return dict(record.segment_ids)
         return dict(enumerate(existing_segments(self._node), start=1))
+
+    def predicted_together(self, segment_ids: Iterable[str]) -> list[frozenset[str]]:
+        """Return which of some segments go back to the same prediction; others are left out."""
+        numbers, known = self._numbers(), {one.number for one in self._records()}
+        groups: dict[int, set[str]] = {}
+        for segment_id in segment_ids:
+            if numbers.get(segment_id) in known:
+                groups.setdefault(numbers[segment_id], set()).add(segment_id)
+        return [frozenset(group) for group in groups.values()]
+
+    def review(self, segment_ids: Iterable[str]) -> None:
+        """Review the slices of these segments from now on, if a model has predicted any of them."""
+        chosen = sorted(segment_ids)
+        if self.predicted_together(chosen):
+            self._node.SetAttribute(_REVIEWED, json.dumps(chosen))
+
+    def guess_volume(self, volume_node: Any) -> None:
+        """Take a volume as the one that was drawn on, until something shows which it is."""
+        self._node.SetNodeReferenceID(_VOLUME_ROLE, volume_node.GetID())
 
     def use_slices(self, *, volume_node: Any, slice_axis: int) -> None:
         """Choose how the slices of a segmentation drawn by hand are counted.
@@ -162,6 +196,7 @@ class ReviewHistory:
         segments = existing_segments(self._node)
         for segment_id in segment_ids.values():
             segments[segment_id].SetTag(_TAG, str(number))
+        self.review(segment_ids.values())
 
     def changed_slices(self) -> tuple[int, ...]:
         """The slices that differ from the kept prediction, whatever they are marked as.
@@ -185,9 +220,7 @@ class ReviewHistory:
         """
         content = self._content()
         states: dict[int, SliceState] = dict.fromkeys(self._changed(content), "corrected")
-        marks = self._marks()
-        if marks.slice_axis == self.slice_axis:
-            states |= marks.valid(content)
+        states |= self._marks().valid(self._axis, content)
         return {index: state for index, state in sorted(states.items()) if state != "predicted"}
 
     def set_state(self, slice_index: int, state: SliceState) -> None:
@@ -201,20 +234,16 @@ class ReviewHistory:
         Raises:
             InputError: if there is no such slice or state, or as :meth:`changed_slices`.
         """
-        content, axis = self._content(), self.slice_axis
-        count = voxel_box(self.volume_node).shape[axis or 0]
+        content, axis = self._content(), self._axis
+        count = voxel_box(self.volume_node).shape[axis]
         if state not in get_args(SliceState) or not 0 <= slice_index < count:
             raise InputError(
                 _("Slice {index} of {name} cannot be {state}; its slices are 0 to {last}.").format(
                     index=slice_index, name=self._node.GetName(), state=state, last=count - 1
                 )
             )
-        marks = self._marks()
-        if marks.slice_axis != axis:
-            marks = Marks(axis or 0, {})
-        self._node.SetAttribute(
-            _MARKS, json.dumps(marks.with_mark(slice_index, state, content).to_json())
-        )
+        mark = Mark(axis, slice_index, state, content.of_slice(slice_index))
+        self._node.SetAttribute(_MARKS, json.dumps(self._marks().with_mark(mark).to_json()))
 
     def corrected(self) -> tuple[int, ...]:
         """The slices in the state "corrected"."""
@@ -232,6 +261,13 @@ class ReviewHistory:
         record = self._current()
         return content.differing(record.predicted) if record else content.drawn()
 
+    @property
+    def _axis(self) -> int:
+        """The slice axis, where there is a volume; :meth:`_content` sees to that."""
+        axis = self.slice_axis
+        assert axis is not None
+        return axis
+
     def _content(self) -> ContentDigests:
         volume_node, axis = self.volume_node, self.slice_axis
         if volume_node is None or axis is None:
@@ -245,6 +281,9 @@ class ReviewHistory:
         ids = self.segment_ids.values()
         if record:
             self._require_in_place(record, volume_node)
+            # What a later prediction has written is judged by that.
+            numbers = self._numbers()
+            ids = [one for one in ids if numbers.get(one, record.number) == record.number]
         return content_digests(self._node, ids, volume_node, axis)
 
     def _require_in_place(self, record: Record, volume_node: Any) -> None:
@@ -283,9 +322,19 @@ class ReviewHistory:
 
     def _current(self) -> Record | None:
         """The record that the present content goes back to."""
-        numbers = [tag(segment, _TAG) for segment in existing_segments(self._node).values()]
-        latest = max((int(number) for number in numbers if number.isdecimal()), default=0)
+        numbers = self._numbers()
+        if self._own is not None:
+            wanted = [numbers[one] for one in self._own if one in numbers]
+        else:
+            reviewed = json.loads(self._node.GetAttribute(_REVIEWED) or "[]")
+            wanted = [numbers[one] for one in reviewed if one in numbers] or [*numbers.values()]
+        latest = max(wanted, default=0)
         return next((one for one in self._records() if one.number == latest), None)
+
+    def _numbers(self) -> dict[str, int]:
+        """The number of the record that each predicted segment goes back to."""
+        tags = {key: tag(one, _TAG) for key, one in existing_segments(self._node).items()}
+        return {segment_id: int(text) for segment_id, text in tags.items() if text.isdecimal()}
 
     def _records(self) -> tuple[Record, ...]:
         text = self._node.GetAttribute(_RECORDS) or ""
@@ -295,4 +344,4 @@ class ReviewHistory:
 
     def _marks(self) -> Marks:
         text = self._node.GetAttribute(_MARKS)
-        return Marks.from_json(json.loads(text)) if text else Marks(-1, {})
+        return Marks.from_json(json.loads(text)) if text else Marks()

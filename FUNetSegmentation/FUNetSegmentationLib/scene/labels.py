@@ -212,6 +212,13 @@ class ContentDigests:
         """The digests of one slice by segment ID."""
         return {segment_id: texts[index] for segment_id, texts in self.by_segment.items()}
 
+    def shows(self, index: int, digests: Mapping[str, str]) -> bool:
+        """Whether a slice has these digests; segments that are not known here do not count."""
+        return all(
+            index < len(texts) and digests.get(segment_id) == texts[index]
+            for segment_id, texts in self.by_segment.items()
+        )
+
     def differing(self, other: ContentDigests) -> tuple[int, ...]:
         """Indices of the slices that differ in a segment which both know."""
         found: set[int] = set()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from funet.images.geometry import SliceAxis
@@ -67,40 +67,54 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Marks:
-    """What the reader said of slices, each with the content that it was said of.
+class Mark:
+    """What the reader said of a slice.
 
     Attributes:
         slice_axis: axis of the volume's array along which the slices lie.
-        by_slice: state and digests by segment ID.
+        index: the slice.
+        state: what it is.
+        digests: the content that this was said of, by segment ID.
     """
 
     slice_axis: int
-    by_slice: Mapping[int, tuple[SliceState, Mapping[str, str]]]
+    index: int
+    state: SliceState
+    digests: Mapping[str, str]
 
-    def valid(self, content: ContentDigests) -> dict[int, SliceState]:
+    def replaces(self, other: Mark) -> bool:
+        """Whether the other one was said of the same slice of the same segments."""
+        same_slice = (self.slice_axis, self.index) == (other.slice_axis, other.index)
+        return same_slice and self.digests.keys() == other.digests.keys()
+
+
+@dataclass(frozen=True)
+class Marks:
+    """All that the reader said of slices, in that order.
+
+    Attributes:
+        said: one mark for each slice of each set of segments.
+    """
+
+    said: tuple[Mark, ...] = ()
+
+    def valid(self, slice_axis: int, content: ContentDigests) -> dict[int, SliceState]:
         """The states of the slices whose content is the one that they were given for."""
         return {
-            index: state
-            for index, (state, digests) in self.by_slice.items()
-            if all(digests.get(key) == text for key, text in content.of_slice(index).items())
+            mark.index: mark.state
+            for mark in self.said
+            if mark.slice_axis == slice_axis and content.shows(mark.index, mark.digests)
         }
 
-    def with_mark(self, index: int, state: SliceState, content: ContentDigests) -> Marks:
-        """The marks with one more."""
-        return replace(self, by_slice={**self.by_slice, index: (state, content.of_slice(index))})
+    def with_mark(self, mark: Mark) -> Marks:
+        """The marks with one more, instead of what was said before of the same."""
+        return Marks((*(one for one in self.said if not mark.replaces(one)), mark))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> list[list[Any]]:
         """The marks as JSON has them; the opposite of :meth:`from_json`."""
-        return {
-            "slice_axis": self.slice_axis,
-            "by_slice": {str(index): list(mark) for index, mark in self.by_slice.items()},
-        }
+        return [[mark.slice_axis, mark.index, mark.state, mark.digests] for mark in self.said]
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Marks:
+    def from_json(cls, rows: Iterable[Sequence[Any]]) -> Marks:
         """Read what :meth:`to_json` wrote."""
-        return cls(
-            fields["slice_axis"],
-            {int(index): (mark[0], mark[1]) for index, mark in fields["by_slice"].items()},
-        )
+        return cls(tuple(Mark(*row) for row in rows))

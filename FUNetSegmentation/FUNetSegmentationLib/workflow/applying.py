@@ -17,7 +17,8 @@ from ..scene.editing import UndoStore
 from ..scene.history import ReviewHistory
 from ..scene.structures import ensure_segments, segments_of_model
 from ..scene.volumes import VolumeSnapshot
-from ..scene.writing import write_prediction
+from ..scene.writing import WritingReport, write_prediction
+from ..translation import tr as _
 from .job_data import changed_since
 from .judged import judged_slices
 
@@ -108,7 +109,7 @@ def apply_prediction(
     ids = ensure_segments(segmentation_node, prediction.segments)
     if save_undo:
         desk.undo.save(segmentation_node)
-    write_prediction(
+    report = write_prediction(
         segmentation_node,
         prediction.labels,
         ids,
@@ -117,7 +118,7 @@ def apply_prediction(
         axis=axis,
         editor_node=desk.editor_node(),
     )
-    ReviewHistory(segmentation_node).record_prediction(
+    ReviewHistory(segmentation_node, ids.values()).record_prediction(
         model=prediction.model,
         plane=prediction.plane,
         slice_axis=axis,
@@ -126,4 +127,13 @@ def apply_prediction(
         volume_node=volume_node,
         protected_slices=protected,
     )
-    return [note for note in notes if note]
+    return [note for note in (*notes, _kept(report)) if note]
+
+
+def _kept(report: WritingReport) -> str:
+    if not report.kept_voxels:
+        return ""
+    return _(
+        "{count} voxels stay as they were, because segments are locked (completed) or the Segment "
+        "Editor has a mask; unlock them or take the mask away, and segment again."
+    ).format(count=report.kept_voxels)

@@ -59,7 +59,7 @@ class FirstSlice:
         shape = voxel_box(self._volume_node).shape
         if None in ids.values() or plane.shape != tuple(np.delete(shape, self._axis)):
             return
-        history = ReviewHistory(self._node)
+        history = ReviewHistory(self._node, [one for one in ids.values() if one])
         protected = judged_slices(self._node, ids, self._volume_node, self._axis)
         if index in protected or history.slice_axis != self._axis:
             return

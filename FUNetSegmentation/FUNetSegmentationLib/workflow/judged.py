@@ -34,21 +34,32 @@ def judged_slices(
     history = ReviewHistory(segmentation_node)
     if history.volume_node is None:  # the volume was loaded again
         history.use_slices(volume_node=volume_node, slice_axis=axis)
-    is_predicted = history.model is not None
-    written = set(history.segment_ids.values()) if is_predicted else set()
     own = {one for one in segment_ids.values() if one is not None}
-    slices = set(content_digests(segmentation_node, own - written, volume_node, axis).drawn())
-    same_place = history.volume_node is volume_node and history.slice_axis == axis
-    if own & written:
-        judged = history.protected()
-        if judged and not same_place:
-            raise _elsewhere(segmentation_node, history, volume_node, axis)
-        slices |= set(judged)
-    elif not is_predicted and same_place:
+    slices: set[int] = set()
+    together = history.predicted_together(own)
+    for group in together:
+        slices |= _judged_since_predicted(segmentation_node, group, volume_node, axis)
+    by_hand = own.difference(*together)
+    slices |= set(content_digests(segmentation_node, by_hand, volume_node, axis).drawn())
+    if history.model is None and _same_place(history, volume_node, axis):
         judged = history.protected()
         slices |= set(history.accepted())
         slices -= set(history.changed_slices()) - set(judged)  # those that the user took out
     return tuple(sorted(slices))
+
+
+def _judged_since_predicted(
+    node: Any, segment_ids: frozenset[str], volume_node: Any, axis: int
+) -> set[int]:
+    history = ReviewHistory(node, segment_ids)
+    judged = history.protected()
+    if judged and not _same_place(history, volume_node, axis):
+        raise _elsewhere(node, history, volume_node, axis)
+    return set(judged)
+
+
+def _same_place(history: ReviewHistory, volume_node: Any, axis: int) -> bool:
+    return history.volume_node is volume_node and history.slice_axis == axis
 
 
 def _elsewhere(node: Any, history: ReviewHistory, volume_node: Any, axis: int) -> InputError:

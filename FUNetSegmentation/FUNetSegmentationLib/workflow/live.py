@@ -64,6 +64,7 @@ class LiveLearning:
         self._may_write = may_write
         self._quiet_seconds = quiet_seconds
         self._node: Any = None
+        self._last_node: Any = None  # that what was learned belongs to
         self._history: ReviewHistory | None = None  # of the node; kept, or each tick would parse it
         self._task: Task | None = None
         self._better_model: str | None = None  # kept, but not predicted with yet
@@ -78,11 +79,12 @@ class LiveLearning:
         logic.onTaskChanged.append(self._on_task_changed)
 
     def start(self, segmentationNode: Any, now: float) -> None:
-        """Watch a segmentation; what is corrected already is learned first."""
+        """Watch a segmentation; what is corrected and was not learned yet is learned first."""
         self.stop()
         self._history = ReviewHistory(segmentationNode)
-        self._node = segmentationNode
-        self._learned = frozenset()
+        if segmentationNode is not self._last_node:
+            self._learned = frozenset()
+        self._node = self._last_node = segmentationNode
         self.edited(now)
         self._set("watching")
 

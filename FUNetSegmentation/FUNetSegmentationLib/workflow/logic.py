@@ -21,7 +21,7 @@ from .applying import Desk, Prediction, apply_prediction
 from .batch import FileCallback, segment_files_steps
 from .model_logic import ModelLogic
 from .nodes import annotated_segmentations, as_list, name_of, some_alive, some_usable
-from .parameters import remember
+from .parameters import remember, remember_version
 from .results import RetrainingResult
 from .retraining import Annotated, MetricCallback, RetrainingOptions, retrain_steps, roll_back_steps
 from .review_logic import ReviewLogic
@@ -175,7 +175,7 @@ class SegmentationLogic(ReviewLogic, ModelLogic):
                 desk=self._desk,
                 on_metric=metricCallback,
             )
-            remember(self._scene_of(nodes[0]), model=result.model)
+            remember_version(self._scene_of(nodes[0]), result.model, self._shelf.store)
             return result
 
         wanted = partial(some_usable, annotated)
@@ -215,7 +215,7 @@ class SegmentationLogic(ReviewLogic, ModelLogic):
                 desk=self._desk,
                 describe=self._shelf.describe,
             )
-            remember(self._scene_of(*nodes[:1]), model=result.id)
+            remember_version(self._scene_of(*nodes[:1]), result.id, self._shelf.store)
             return result
 
         wanted = partial(some_alive, nodes)

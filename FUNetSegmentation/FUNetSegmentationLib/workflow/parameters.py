@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from funet.models.store import ModelStore
+
 MODULE_NAME = "FUNetSegmentation"
 
 _NODE_CLASS = "vtkMRMLScriptedModuleNode"
@@ -24,6 +26,21 @@ def remember(scene: Any, **values: object) -> None:
     for name, value in known.items():
         if node.GetParameter(name) != value:
             node.SetParameter(name, value)
+
+
+def remember_version(scene: Any, model_id: str, store: ModelStore) -> None:
+    """Keep another version as the chosen model, unless one of another family is chosen by now.
+
+    Args:
+        scene: as for :func:`remember`.
+        model_id: the version.
+        store: where it is.
+    """
+    node = None if scene is None else scene.GetSingletonNode(MODULE_NAME, _NODE_CLASS)
+    chosen = "" if node is None else node.GetParameter("model")
+    families = {manifest.id: manifest.family for manifest in store.list()}
+    if families.get(chosen) in (None, families.get(model_id)):
+        remember(scene, model=model_id)
 
 
 def _new_node(scene: Any) -> Any:

@@ -10,7 +10,9 @@ from funet.errors import InputError
 from funet.models.manifest import Manifest
 from funet.models.store import ModelStore
 
+from ..scene.history import ReviewHistory
 from ..scene.labels import read_labels
+from ..scene.segmentation_nodes import alive
 from ..scene.structures import segments_of_model
 from ..scene.volumes import slice_axis_of, snapshot
 from ..translation import tr as _
@@ -132,7 +134,8 @@ def roll_back_steps(
 
     Args:
         task: takes the notes.
-        segmentation_nodes: those to predict again; may be empty.
+        segmentation_nodes: those to predict again, if a version of the family predicted them; may
+            be empty.
         family: whose version goes back.
         store: where the versions are.
         device, desk: as for :func:`~.segmenting.update_steps`.
@@ -141,9 +144,30 @@ def roll_back_steps(
     Raises:
         ModelError: if the version has no parent.
     """
+    current = store.active(family)
     parent = store.roll_back(family)
-    yield from update_steps(task, segmentation_nodes, model=parent, device=device, desk=desk)
+    nodes = _predicted_by(family, segmentation_nodes, parent, store)
+    try:
+        yield from update_steps(task, nodes, model=parent, device=device, desk=desk)
+    except Exception:
+        store.activate(current.id)  # given up half-way: nothing of it is kept
+        raise
     return describe(parent)
+
+
+def _predicted_by(
+    family: str, nodes: Sequence[Any], model: Manifest, store: ModelStore
+) -> list[Any]:
+    """Those of some segmentations that show what a version of the family predicted."""
+    families = {manifest.id: manifest.family for manifest in store.list()}
+
+    def shows(node: Any) -> bool:
+        found = segments_of_model(node, model.segments).values()
+        made_by = ReviewHistory(node, [one for one in found if one is not None]).model
+        # A version that was deleted since had segments that this one has, too.
+        return made_by is not None and families.get(made_by, family) == family
+
+    return [node for node in nodes if alive(node) and shows(node)]
 
 
 def _case(task: Task, item: Annotated, model: Manifest) -> Case | None:

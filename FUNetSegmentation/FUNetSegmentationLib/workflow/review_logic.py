@@ -5,15 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from ..scene.history import ReviewHistory
+from .models import ModelShelf
 from .results import ReviewSlice
-from .reviewing import review_slices
+from .reviewing import review_model, review_slices
 
 
 class ReviewLogic:
     """Reads and sets the states of slices, which are kept in the scene."""
 
-    def review(self, segmentationNode: Any) -> list[ReviewSlice]:
-        """Return the slices, the most doubtful first; corrected and accepted ones last."""
+    _shelf: ModelShelf  # of the logic that this is a part of
+
+    def review(self, segmentationNode: Any, model: str | None = None) -> list[ReviewSlice]:
+        """Return the slices, the most doubtful first; corrected and accepted ones last.
+
+        Args:
+            segmentationNode: the segmentation.
+            model: id of a version of the model whose slices are reviewed from now on, if it has
+                predicted any; those of the model that predicted last, or that was named last, if
+                ``None``.
+        """
+        if model:
+            review_model(segmentationNode, self._shelf.manifest(model))
         return review_slices(segmentationNode)
 
     def correctedSlices(self, segmentationNode: Any) -> tuple[int, ...]:

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from funet.models.manifest import Manifest
 from funet.prediction.review import slice_positions, worklist
 
 from ..scene.history import ReviewHistory
+from ..scene.structures import segments_of_model
 from ..scene.volumes import snapshot
 from .results import ReviewSlice
+
+
+def review_model(segmentation_node: Any, model: Manifest) -> None:
+    """Review the slices of a model from now on, if a version of it has predicted any.
+
+    Raises:
+        InputError: if it is no segmentation.
+    """
+    found = segments_of_model(segmentation_node, model.segments).values()
+    ReviewHistory(segmentation_node).review([one for one in found if one is not None])
 
 
 def review_slices(segmentation_node: Any) -> list[ReviewSlice]:

@@ -1,0 +1,103 @@
+"""Which volume and segmentation are chosen, and what is said of those that are not any more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import host
+import pytest
+import slicer
+from panel_scene import add_boxes, correct
+from panel_tools import Desk
+from scene_nodes import draw
+from threshold_models import OTHER_SEGMENTS, boxes, publish
+
+from FUNetSegmentationLib.scene.history import ReviewHistory
+
+
+@pytest.fixture(autouse=True)
+def _attribute_style() -> None:
+    host.use_attribute_style(__name__)
+
+
+def loaded_drawing(volume: Any) -> Any:
+    """A segmentation as from a file: it has a geometry, but no volume that it belongs to."""
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "from a file")
+    node.CreateDefaultDisplayNodes()
+    ids = {value: node.GetSegmentation().AddEmptySegment() for value in (1, 2)}
+    draw(node, volume, ids, boxes())
+    node.SetNodeReferenceID(node.GetReferenceImageGeometryReferenceRole(), None)
+    return node
+
+
+def test_a_drawing_without_a_volume_goes_along_until_something_ties_it(desk: Desk) -> None:
+    first, second, third = (add_boxes(name) for name in ("first", "second", "third"))
+    drawing = loaded_drawing(first)
+    desk.choose(first, drawing)
+    assert ReviewHistory(drawing).volume_node is first
+    desk.choose(second)
+    assert desk.segmentation is drawing
+    assert ReviewHistory(drawing).volume_node is second
+    role = drawing.GetReferenceImageGeometryReferenceRole()
+    assert drawing.GetNodeReference(role) is None, "its geometry was replaced"
+    desk.logic.acceptSlice(drawing, 5)
+    desk.choose(third)
+    assert desk.segmentation is None
+    desk.choose(segmentation_node=drawing)
+    assert desk.parameters.inputVolume is second
+
+
+def test_who_has_gone_on_to_another_volume_is_not_called_back(desk: Desk) -> None:
+    first, second = add_boxes("first"), add_boxes("second")
+    desk.choose(first)
+    desk.press("segmentButton")
+    desk.choose(second)
+    desk.wait_until(lambda: not desk.logic.busy)
+    assert desk.status.startswith("first Boxes axial is ready")
+    assert desk.parameters.inputVolume is second
+    assert desk.segmentation is None
+
+
+def test_what_a_retraining_brought_is_shown_with_its_own_segmentation_only(
+    segmented: Desk,
+) -> None:
+    desk = segmented
+    other = add_boxes("another")
+    desk.parameters.steps = 2
+    desk.press("retrainButton")
+    desk.choose(other)
+    desk.wait_until(lambda: not desk.logic.busy)
+    assert desk.status.startswith("Retrained: The new version is kept")
+    assert desk.ui.retrainResultLabel.isHidden()
+    assert not desk.ui.keepButton.enabled
+    assert desk.parameters.inputVolume is other
+
+
+def test_another_model_shows_the_slices_that_it_predicted(segmented: Desk) -> None:
+    desk = segmented
+    publish(desk.logic.modelsFolder, "axial", "cores", OTHER_SEGMENTS)
+    desk.widget.exit()
+    desk.widget.enter()
+    selector = desk.ui.modelSelector
+    boxes_model, cores = (selector.findData(one) for one in ("boxes", "cores"))
+    assert "1 corrected" in desk.ui.reviewSummaryLabel.text
+    for index, summary in ((cores, "0 corrected"), (boxes_model, "1 corrected")):
+        selector.currentIndex = index
+        selector.textActivated.emit(selector.currentText)
+        host.spin()
+        if index == cores:
+            desk.press_and_wait("segmentButton")
+        assert summary in desk.ui.reviewSummaryLabel.text
+    assert desk.ui.retrainButton.enabled
+
+
+def test_the_editor_keeps_its_settings_while_a_scene_is_closed_from_another_module(
+    segmented: Desk,
+) -> None:
+    volume = segmented.parameters.inputVolume
+    correct(segmented.segmentation, volume, 6)
+    segmented.widget.exit()
+    slicer.mrmlScene.Clear(0)
+    host.spin()
+    # Slicer 5.2 looks into it at the end of every batch, whichever module is open.
+    assert segmented.ui.segmentEditorWidget.mrmlSegmentEditorNode() is not None
