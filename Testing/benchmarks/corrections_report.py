@@ -20,7 +20,17 @@ from funet.evaluation.tables import Cell, Table, format_mean, format_p
 from funet.files import atomic_file
 
 # Okabe and Ito's colours, which colour-blind readers tell apart.
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000", "#999999")
+COLOURS = (
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#cc79a7",
+    "#56b4e9",
+    "#d55e00",
+    "#000000",
+    "#999999",
+    "#f0e442",
+)
 
 
 @dataclass(frozen=True)

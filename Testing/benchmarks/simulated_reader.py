@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -21,7 +22,7 @@ from funet.networks import UNet
 from funet.prediction.inference import Prediction, Predictor
 from funet.prediction.review import worklist
 
-ORDERS = ("worklist", "random", "sequential")
+ORDERS = ("worklist", "random", "sequential", "by eye")
 
 
 @dataclass(frozen=True)
@@ -159,9 +160,10 @@ def simulate(
     Args:
         world: where it happens.
         arm: name for the records.
-        order: one of :data:`ORDERS`: by the worklist of the newest model, at random, or one after
-            the other; the last two skip the slices in which nothing was predicted, as a reader
-            would, until no other is left.
+        order: one of :data:`ORDERS`: by the worklist of the newest model, at random, one after the
+            other, or by eye; at random and one after the other skip the slices in which nothing
+            was predicted, as a reader would, until no other is left. By eye goes by the truth: the
+            middle of the structures, then halfway to their ends, and so on.
         learner: how the corrected slices are learned; always from the base.
         counts: numbers of corrected slices, rising.
     """
@@ -170,7 +172,7 @@ def simulate(
     newest = world.before
     records = []
     for count in counts:
-        waiting = _order(order, newest, corrected, rng)
+        waiting = _order(order, world.subject, newest, corrected, rng)
         corrected += waiting[: count - len(corrected)]
         network, newest, seconds = _learn(world, learner, corrected)
         records.append(_record(world, arm, network, newest, corrected, seconds))
@@ -178,9 +180,16 @@ def simulate(
 
 
 def _order(
-    order: str, newest: Prediction, corrected: Sequence[int], rng: np.random.Generator
+    order: str,
+    subject: Subject,
+    newest: Prediction,
+    corrected: Sequence[int],
+    rng: np.random.Generator,
 ) -> list[int]:
-    if order == "worklist":
+    if order == "by eye":
+        shown = np.moveaxis(subject.reference.array, newest.slice_axis, 0).any((1, 2))
+        ranked = _from_the_middle(np.flatnonzero(shown).tolist())
+    elif order == "worklist":
         states = dict.fromkeys(corrected, "corrected")
         ranked = [item.slice_index for item in worklist(newest.doubt.tolist(), states)]
     else:
@@ -189,6 +198,19 @@ def _order(
         slices = np.moveaxis(newest.label_map.array, newest.slice_axis, 0)
         ranked.sort(key=lambda index: not slices[index].any())
     return [index for index in ranked if index not in corrected]
+
+
+def _from_the_middle(slices: Sequence[int]) -> list[int]:
+    """The middle first, then the middles of both halves, then those of the quarters."""
+    ranked: list[int] = []
+    parts = deque([slices])
+    while parts:
+        part = parts.popleft()
+        if part:
+            middle = len(part) // 2
+            ranked.append(part[middle])
+            parts += (part[:middle], part[middle + 1 :])
+    return ranked
 
 
 def _learn(

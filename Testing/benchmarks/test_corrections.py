@@ -16,7 +16,8 @@ import torch
 from corrections_report import groups_of, table_of, write_report
 from learners import Lesson, decoder_only, head_only, ours
 from simulated_changes import CHANGES, changed
-from simulated_reader import read_subject
+from simulated_reader import World, read_subject
+from simulated_reader import simulate as simulate_reader
 
 from funet.annotations.samples import samples_from_volume
 from funet.loss_config import LossConfig
@@ -52,6 +53,25 @@ def test_corrected_slices_teach_a_new_contrast_and_a_second_run_repeats_nothing(
     assert np.mean([one["same_after"] for one in rounds]) > 0.2
     assert (tmp_path / f"corrections_{MODEL}_contrast.png").stat().st_size > 10_000
     assert simulate(shared_data, tmp_path, "--arms", "ours, worklist, kept") == record
+
+
+def test_a_reader_by_eye_draws_slices_spread_over_the_structure(shared_data: Path) -> None:
+    base = ModelStore().load(MODEL)
+    subject = read_subject(shared_data / "hippocampus", "hippocampus_001", "contrast")
+    world = World(base, base, subject, [subject], [subject], (), 0)
+    drawn: list[set[int]] = []
+
+    def note_slices(lesson: Lesson) -> UNet:
+        drawn.append({sample.slice_index for sample in lesson.corrections})
+        return base.network
+
+    simulate_reader(world, "by eye", "by eye", note_slices, (1, 3))
+    shown = subject.reference.array.any((0, 1)).nonzero()[0]
+    middle, count = int(shown[len(shown) // 2]), len(shown)
+    assert drawn[0] == {middle}
+    before, _, after = sorted(drawn[1])
+    assert abs(before - shown[count // 4]) <= 1
+    assert abs(after - shown[3 * count // 4]) <= 1
 
 
 @pytest.fixture(scope="module")
