@@ -222,6 +222,23 @@ def test_only_a_model_that_keeps_all_that_taught_it_may_go_all_the_way(
     assert last.finished.distance == (1.0 if kept == "all" else 0.3)
 
 
+def test_a_version_that_learned_other_images_says_what_it_may_have_forgotten(
+    store: ModelStore,
+) -> None:
+    able = run(structures(study()), plan(config=replace(CONFIG, epochs=12)))
+    first = published(store, replace(able, samples=able.samples[1:]))
+    alike = disc_slices(2, "new", sides=(32, 28))
+    inverted = [replace(sample, image=-sample.image) for sample in alike]
+    config = replace(QUICK, steps=40)
+
+    def warned(corrections: list[SliceSample]) -> bool:
+        events = fine_tune_model(first, structures(corrections), config=config)
+        return any(isinstance(event, Note) and "knew little" in event.text for event in events)
+
+    assert not warned(alike)
+    assert warned(inverted)
+
+
 def published(store: ModelStore, result: ModelTrained | ModelRetrained) -> Model:
     manifest = store.publish(result.model.manifest, result.model.network, result.samples)
     return store.load(manifest.id)

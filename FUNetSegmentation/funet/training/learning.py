@@ -32,6 +32,11 @@ from .presets import TrainingConfig
 from .replay import kept_for_replay, recall
 from .validation import score_slices
 
+_FORGETS = (
+    "Version {version} knew little of images like these; on the images that it was made for, it "
+    "may be better than the new version."
+)
+
 
 @dataclass(frozen=True)
 class ModelPlan:
@@ -183,6 +188,7 @@ def fine_tune_model(
     yield from map(Note, structures.notes)
     if not memory.replay:
         yield Note(f"{root.manifest.id} keeps no slices of its training, so some may be forgotten.")
+    replay_is_all = len(first) == root.manifest.training.get("samples")
     finished: FineTuningFinished | None = None
     for event in fine_tune(
         root,
@@ -190,7 +196,7 @@ def fine_tune_model(
         current=current,
         earlier=memory.earlier,
         replay=memory.replay,
-        replay_is_all=len(first) == root.manifest.training.get("samples"),
+        replay_is_all=replay_is_all,
         config=config,
         cancel=cancel,
     ):
@@ -199,11 +205,11 @@ def fine_tune_model(
         else:
             yield event
     assert finished is not None  # the last event of every retraining
+    if finished.kept and memory.replay and not replay_is_all and config.is_far(finished.distance):
+        yield Note(_FORGETS.format(version=root.manifest.version))
     learned = (*corrections, *memory.earlier)
-    record = _record(learned, config.seed, command) | {
-        "started_from": root.manifest.id,
-        "replayed": len(memory.replay),
-    }
+    record = _record(learned, config.seed, command)
+    record |= {"started_from": root.manifest.id, "replayed": len(memory.replay)}
     manifest = _next_manifest(current.manifest, record, structures.sides, finished)
     kept = kept_for_replay(learned, memory.replay)
     yield ModelRetrained(Model(manifest, finished.network), kept, finished)
