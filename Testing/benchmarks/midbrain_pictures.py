@@ -31,7 +31,7 @@ from scipy import ndimage
 from funet.evaluation.metrics import dice, score_structures
 from funet.files import atomic_file
 from funet.images.geometry import SliceOrder
-from funet.images.pieces import largest_piece
+from funet.images.pieces import main_piece
 from funet.images.segmentations import LabelMap
 from funet.images.volumes import read_volume
 from funet.models.manifest import Manifest
@@ -142,7 +142,7 @@ def look(head: Head, kind: str, predictor: Predictor, manifest: Manifest) -> Loo
     volume = read_volume(head.image)
     prediction = predictor.predict(volume)
     every = prediction.label_map.array
-    labels = largest_piece(every) if manifest.one_piece else every
+    labels = main_piece(every) if manifest.one_piece else every
     reference = head.reference.on(volume.geometry).array if head.reference else None
     known = sorted(head.reference.values.values()) if head.reference else []
     order = SliceOrder.from_geometry(volume.geometry, manifest.preprocessing.slice_axis)

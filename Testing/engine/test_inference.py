@@ -11,7 +11,7 @@ import torch
 
 from funet.annotations.samples import samples_from_volume
 from funet.errors import Cancelled, InputError
-from funet.images.pieces import largest_piece
+from funet.images.pieces import main_piece
 from funet.images.preprocessing_settings import Preprocessing
 from funet.images.segmentations import Segment
 from funet.loss_config import LossConfig
@@ -110,7 +110,7 @@ def test_a_model_of_one_piece_leaves_out_what_lies_apart(model, predictor):
     everything = predictor.predict(volume).label_map.array
     one_piece = Model(replace(model.manifest, one_piece=True), model.network)
     result = Predictor(one_piece, device="cpu", precision="float32").predict(volume)
-    np.testing.assert_array_equal(result.label_map.array, largest_piece(everything))
+    np.testing.assert_array_equal(result.label_map.array, main_piece(everything))
     assert np.count_nonzero(result.label_map.array) < np.count_nonzero(everything)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threshold_models import image, publish
 
-from funet.images.pieces import largest_piece
+from funet.images.pieces import main_piece
 from funet.images.volumes import Volume
 from funet.models.model import Model
 from funet.models.store import ModelStore
@@ -84,7 +84,7 @@ def test_a_searched_volume_has_the_labels_of_one_predicted_in_full(tmp_path, fir
     everything = Predictor(model, device="cpu", precision="float32").predict(volume)
     assert full.label_map.array.any()
     np.testing.assert_array_equal(searched.label_map.array, full.label_map.array)
-    np.testing.assert_array_equal(full.label_map.array, largest_piece(everything.label_map.array))
+    np.testing.assert_array_equal(full.label_map.array, main_piece(everything.label_map.array))
     shown = full.label_map.array.any((1, 2))
     np.testing.assert_allclose(searched.doubt[shown], full.doubt[shown], rtol=1e-4)
     assert np.isfinite(searched.doubt).all()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import InputError
-from ..images.pieces import largest_piece
+from ..images.pieces import main_piece
 from ..images.preprocessing import PreparedVolume, prepare_volume, resample_slices, restore_stack
 from ..images.volumes import LabelMap, Volume
 from ..models.model import Model
@@ -174,7 +174,7 @@ class Predictor:
 
     def _restored(self, stack: NDArray[np.uint8], prepared: PreparedVolume) -> NDArray[np.uint8]:
         labels = restore_stack(stack, prepared)
-        return largest_piece(labels) if self.manifest.one_piece else labels
+        return main_piece(labels) if self.manifest.one_piece else labels
 
     def _predict_stack(
         self,
