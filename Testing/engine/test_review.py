@@ -54,24 +54,41 @@ def test_doubt_is_left_alone_where_the_model_knows_the_image():
     assert spread_doubt(errors, labelled=300).tolist() == errors.tolist()
 
 
-def test_neighbours_count_less_where_the_model_knows_little():
+def test_where_the_model_knows_nothing_the_stack_is_halved_again_and_again():
+    errors = np.zeros(31)
+    errors[[0, 1, 2, 30]] = 9.0  # at the ends, where nothing is seen
+    order = [item.slice_index for item in worklist(spread_doubt(errors, labelled=0).tolist())]
+    assert order[0] == 15
+    assert set(order[1:3]) == {7, 22}
+    assert set(order[3:7]) == {3, 11, 18, 26}
+
+
+def test_where_the_model_knows_a_little_its_numbers_still_count():
     errors = np.full(30, 1.0)
-    errors[[3, 4, 5]] = 9.0, 10.0, 8.0
+    errors[[9, 10, 11]] = 9.0, 10.0, 8.0
     errors[20] = 5.0
-    for labelled in (0, 1, 100):
-        doubt = spread_doubt(errors, labelled)
-        assert [item.slice_index for item in worklist(doubt.tolist())][:2] == [4, 20]
-        assert (doubt <= errors).all()
-        assert (doubt >= 0).all()
-        assert doubt[[4, 20]] == pytest.approx([10.0, 5.0], abs=1e-4)
+    order = [item.slice_index for item in worklist(spread_doubt(errors, labelled=260).tolist())]
+    assert order[0] == 10
+    assert order.index(20) < order.index(11)
 
 
 def test_the_less_the_model_knows_the_less_a_neighbour_counts():
-    errors = np.array([0.0, 10.0, 9.0, 0.0, 0.0])
-    neighbour = [spread_doubt(errors, labelled)[2] for labelled in (190, 120, 90, 60, 30)]
-    assert neighbour[0] == 9.0
-    assert neighbour[1:4] == sorted(neighbour[1:4], reverse=True)
-    assert neighbour[3] == neighbour[4] == pytest.approx(9 * (1 - np.exp(-1 / 18)))
+    errors = np.full(20, 5.0)
+    errors[9] = 6.0
+    ratios = []
+    for labelled in (1100, 700, 500, 400, 300, 100):
+        doubt = spread_doubt(errors, labelled)
+        assert (doubt >= 0).all()
+        assert doubt.argmax() == 9 or labelled < 400
+        ratios.append(doubt[10] / doubt.max())
+    assert ratios[0] == 5 / 6
+    assert ratios[:5] == sorted(ratios[:5], reverse=True)
+    assert ratios[4] < 0.2
+
+
+def test_volumes_of_one_slice_have_its_doubt():
+    assert spread_doubt(np.array([3.0]), labelled=100).tolist() == [3.0]
+    assert spread_doubt(np.array([3.0]), labelled=0).shape == (1,)
 
 
 def test_an_empty_prediction_without_doubt_stays_so():

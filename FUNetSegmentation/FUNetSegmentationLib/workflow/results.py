@@ -14,8 +14,8 @@ class ReviewSlice:
 
     Attributes:
         sliceIndex: index along the slice axis of the volume, counted from 0.
-        doubt: expected number of wrong pixels, not counting what more doubtful slices nearby show
-            as well; ``None`` where nothing was predicted.
+        doubt: expected number of wrong pixels, spread over the slices where the model knows little
+            of the volume; ``None`` where nothing was predicted.
         state: ``"predicted"``, ``"corrected"`` or ``"accepted"``.
         position: where the slice lies, mm, as Slicer shows it beside its slice views.
     """

@@ -29,28 +29,37 @@ def expected_errors(probabilities: Tensor) -> Tensor:
 
 
 def spread_doubt(errors: NDArray[np.float64], labelled: int) -> NDArray[np.float64]:
-    """Return the doubt of each slice, which counts less near a more doubtful one.
+    """Return the doubt of each slice, spread over the stack where the model knows little of it.
 
     A model that knows the image finds its own errors, and the doubt stays the expected number of
-    wrong pixels. On an image unlike any that it learned from, the numbers tell little and are
-    highest in a few neighbours, of which one would teach what all of them do. So the slices are
-    taken in falling order, and what is left of the doubt of the others falls by
-    t · exp(−d² / 2·3²) at d slices from the nearest one taken; t rises from 0 to 1 while the
-    expected errors rise from 0.1 to 0.3 of the labelled pixels.
+    wrong pixels. On an image unlike any that it learned from, the numbers tell little: they are
+    often highest in neighbours, of which one would teach what all of them do, or at the ends of
+    the stack, which show nothing. So with t rising from 0 to 1 while the expected errors rise from
+    0.1 to 0.3 of the labelled pixels, each number goes the share t of the way to their mean, and
+    slices are taken in falling order; at d slices from the nearest one taken, or from the
+    ends, the doubt is less by the share t / (1 + (d / 3)²). Where nothing is known, this takes the
+    middle first, then the middles of both halves, and so on.
 
     Args:
         errors: expected wrong pixels of each slice in the order of the stack, (slices,).
         labelled: pixels of the stack that are labelled as a structure.
 
     Returns:
-        (slices,), between 0 and ``errors``.
+        (slices,), at least 0.
     """
     mistrust = (errors.sum() / max(labelled, 1) - _BELIEVED) / (_LOST - _BELIEVED)
     share = float(np.clip(mistrust, 0, 1))
-    doubt, waiting, places = errors.copy(), np.ones(len(errors), bool), np.arange(len(errors))
-    for _ in range(len(errors) if share else 0):
+    if not share:
+        return errors.copy()
+    count = len(errors)
+    places = np.arange(count)
+    # By how much a slice counts less at 0, 1, … slices from one taken.
+    near = share / (1 + (places / _NEIGHBOURS) ** 2)
+    even = errors + share * (errors.mean() - errors)
+    doubt: NDArray[np.float64] = even * (1 - near[np.minimum(places, count - 1 - places)])
+    waiting = np.ones(count, bool)
+    for _ in range(count):
         taken = int(np.where(waiting, doubt, -np.inf).argmax())
         waiting[taken] = False
-        near = np.exp(-(((places - taken) / _NEIGHBOURS) ** 2) / 2)
-        doubt[waiting] = np.minimum(doubt, errors * (1 - share * near))[waiting]
+        doubt[waiting] = np.minimum(doubt, even * (1 - near[np.abs(places - taken)]))[waiting]
     return doubt
