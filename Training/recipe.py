@@ -24,7 +24,7 @@ from funet.models.fitting import Extent, extent_record
 from funet.models.layout import MANIFEST_NAME, SAMPLES_NAME
 from funet.models.manifest import Manifest, MetricRecord, dump_manifest, utc_now
 from funet.models.model import Model, load_model, save_model
-from funet.networks import build_network
+from funet.networks import UNet, build_network
 from funet.prediction.inference import Predictor
 from funet.provenance import versions
 from funet.training.checkpoints import data_digest
@@ -57,6 +57,7 @@ class Recipe:
         phantom_side: longest side of these, in pixels; ``None`` for whole slices.
         generated: further slices of (subject, data folder, seed) to learn from, not to be
             measured on; ``None`` for none.
+        tilts: degrees by which volumes are tilted to be seen again in a prediction.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Recipe:
     phantoms: int = 60
     phantom_side: int | None = None
     generated: Callable[[str, Path, int], Sequence[SliceSample]] | None = None
+    tilts: tuple[float, ...] = ()
 
 
 def run(recipe: Recipe, argv: Sequence[str] | None = None) -> int:
@@ -112,7 +114,23 @@ def run(recipe: Recipe, argv: Sequence[str] | None = None) -> int:
             checkpoint=arguments.checkpoint / f"{recipe.id}.safetensors",
         )
     )
-    manifest = Manifest(
+    record = _provenance(recipe, training, config, finished) | {
+        **learned_extent(recipe, arguments.data, split.train),
+        "seconds": round(time.monotonic() - began),
+        "threads": arguments.threads,
+        "precision": PRECISION,
+    }
+    manifest = _description(recipe, network, config, record)
+    metrics = _measure(Model(manifest, network), arguments.data, recipe, split)
+    manifest = replace(manifest, metrics=metrics)
+    save_model(arguments.output / recipe.id, manifest, network, phantoms)
+    return 0
+
+
+def _description(
+    recipe: Recipe, network: UNet, config: TrainingConfig, record: dict[str, object]
+) -> Manifest:
+    return Manifest(
         id=recipe.id,
         family=recipe.id,
         name=recipe.name,
@@ -124,18 +142,9 @@ def run(recipe: Recipe, argv: Sequence[str] | None = None) -> int:
         created=utc_now(),
         licence=recipe.licence,
         one_piece=recipe.one_piece,
-        training=_provenance(recipe, training, config, finished)
-        | learned_extent(recipe, arguments.data, split.train)
-        | {
-            "seconds": round(time.monotonic() - began),
-            "threads": arguments.threads,
-            "precision": PRECISION,
-        },
+        tilts=recipe.tilts,
+        training=record,
     )
-    metrics = _measure(Model(manifest, network), arguments.data, recipe, split)
-    manifest = replace(manifest, metrics=metrics)
-    save_model(arguments.output / recipe.id, manifest, network, phantoms)
-    return 0
 
 
 def samples_of(

@@ -15,7 +15,9 @@ from funet.models.identifiers import identifier, is_identifier
 from funet.models.layout import MAX_MANIFEST_BYTES, FileDigest
 from funet.models.manifest import Manifest, dump_manifest, parse_manifest, read_manifest
 
-SAVED = tiny_manifest().with_files(FileDigest("ab" * 32, 1234), FileDigest("cd" * 32, 99))
+SAVED = tiny_manifest(tilts=(10.0, 22.5)).with_files(
+    FileDigest("ab" * 32, 1234), FileDigest("cd" * 32, 99)
+)
 VALID: dict[str, Any] = json.loads(dump_manifest(SAVED))
 
 
@@ -71,6 +73,13 @@ def test_a_child_names_its_parent_and_starts_without_files() -> None:
         ("parent_sha256", "ab" * 32, "parent_sha256"),
         ("one_piece", 1, "one_piece"),
         ("one_piece", None, "one_piece"),
+        ("tilts", None, "tilts"),
+        ("tilts", 10.0, "tilts"),
+        ("tilts", ["10"], "tilts"),
+        ("tilts", [True], "tilts"),
+        ("tilts", [0.0], "tilts"),
+        ("tilts", [46], "tilts"),
+        ("tilts", [1, 2, 3, 4, 5], "tilts"),
         ("name", "", "name"),
         ("name", " ", "name"),
         ("name", "x" * 201, "name"),
@@ -122,11 +131,16 @@ def test_a_wrong_value_is_refused_and_named(path: str, value: Any, said: str) ->
         parse_manifest(changed(path, value))
 
 
-@pytest.mark.parametrize("key", sorted(VALID))
+@pytest.mark.parametrize("key", sorted(VALID.keys() - {"tilts"}))
 def test_a_missing_key_is_refused_and_named(key: str) -> None:
     content = {name: value for name, value in VALID.items() if name != key}
     with pytest.raises(ModelError, match=key):
         parse_manifest(json.dumps(content).encode())
+
+
+def test_a_description_from_before_there_were_tilts_has_none() -> None:
+    content = {name: value for name, value in VALID.items() if name != "tilts"}
+    assert parse_manifest(json.dumps(content).encode()) == replace(SAVED, tilts=())
 
 
 @pytest.mark.parametrize("key", sorted(VALID["network"]))

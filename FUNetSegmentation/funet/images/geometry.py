@@ -189,6 +189,14 @@ class SliceOrder:
         )
 
     @property
+    def sides(self) -> tuple[float, float, float]:
+        """Extent of the stack in mm along slices, rows and columns, outer borders included."""
+        slices, rows, columns = (
+            count * mm for count, mm in zip(self.shape, self.spacing, strict=True)
+        )
+        return slices, rows, columns
+
+    @property
     def axis(self) -> int:
         """Axis of the (K, J, I) array along which the slices lie."""
         return self.axes[0]

@@ -16,21 +16,21 @@ from typing import Any, TypeVar
 from ..errors import ModelError
 from ..files import read_small_file
 from ..images.preprocessing_settings import Preprocessing
-from ..images.segmentations import Code, Segment
+from ..images.segmentations import Segment
 from ..loss_config import LossConfig
 from ..network_config import NetworkConfig
 from ..strict_json import JsonObject, Record, dump_json, parse_json, shown
 from .identifiers import LONGEST_FAMILY, LONGEST_ID, MOST_VERSIONS, is_identifier, version_id
 from .layout import MANIFEST_NAME, MAX_MANIFEST_BYTES, MAX_TENSOR_FILE_BYTES, FileDigest
+from .manifest_segments import LONGEST_NAME, read_segments, segment_to_json
 
 SCHEMA = 1
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
-_LONGEST_NAME = 200
 _LONGEST_TEXT = 10_000
-_MOST_SEGMENTS = 254
 _MOST_METRICS = 10_000
+_MOST_TILTS, _LARGEST_TILT = 4, 45
 _DEEPEST_TRAINING = 8
 Settings = TypeVar("Settings", NetworkConfig, LossConfig, Preprocessing)
 
@@ -66,6 +66,9 @@ class Manifest:
         preprocessing, network, loss: how images are prepared, what computes, what was minimised.
         one_piece: whether the structures touch each other and nothing lies apart from them: what
             is predicted elsewhere in a volume is then left out.
+        tilts: degrees, above 0 and at most 45, by which the slices of a volume are tilted to be
+            seen again, towards their rows and their columns and to either side; what the network
+            says of a voxel is then the mean over all views.
         description, licence: text for people.
         family: id of the first version, from which all versions of the family descend.
         version: 1 for the first version, then counting up within the family.
@@ -90,6 +93,7 @@ class Manifest:
     family: str
     created: str
     one_piece: bool = False
+    tilts: tuple[float, ...] = ()
     version: int = 1
     parent: str | None = None
     parent_sha256: str | None = None
@@ -202,8 +206,9 @@ def _to_json(manifest: Manifest) -> JsonObject:
     return {
         "schema": SCHEMA,
         **{field.name: getattr(manifest, field.name) for field in fields(Manifest)},
-        "segments": [_segment_to_json(segment) for segment in manifest.segments],
+        "segments": [segment_to_json(segment) for segment in manifest.segments],
         "preprocessing": manifest.preprocessing.to_dict(),
+        "tilts": list(manifest.tilts),
         "network": manifest.network.to_dict(),
         "loss": manifest.loss.to_dict(),
         "metrics": [
@@ -221,19 +226,22 @@ def _fields(value: object, source: str) -> dict[str, Any]:
             f"{source} has the schema {shown(value['schema'])}, which this version does not know; "
             "update FUNetSegmentation."
         )
+    if isinstance(value, dict):
+        value = {"tilts": [], **value}  # the first models were described without them
     record = Record(value, ("schema", *(field.name for field in fields(Manifest))), source)
     record.integer("schema", SCHEMA, SCHEMA)
     network = _settings(record, "network", NetworkConfig)
     return {
         **_identity(record),
         **_digests(record),
-        "name": record.text("name", _LONGEST_NAME),
+        "name": record.text("name", LONGEST_NAME),
         "description": record.text("description", _LONGEST_TEXT, lines=True, empty=True),
         "licence": record.text("licence", _LONGEST_TEXT, lines=True, empty=True),
         "created": _created(record),
         "one_piece": record.boolean("one_piece"),
-        "segments": _segments(record, source, network.num_classes - 1),
+        "segments": read_segments(record, source, network.num_classes - 1),
         "preprocessing": _settings(record, "preprocessing", Preprocessing),
+        "tilts": _tilts(record),
         "network": network,
         "loss": _settings(record, "loss", LossConfig),
         "training": record.parsed("training", _plain_object),
@@ -292,6 +300,17 @@ def _digests(record: Record) -> JsonObject:
     return digests
 
 
+def _tilts(record: Record) -> tuple[float, ...]:
+    tilts = record.items("tilts", _MOST_TILTS)
+    numbers = [
+        float(one) for one in tilts if isinstance(one, int | float) and type(one) is not bool
+    ]
+    good = [number for number in numbers if 0 < number <= _LARGEST_TILT]
+    if len(good) != len(tilts):
+        record.refuse("tilts", f"must be numbers of degrees above 0, at most {_LARGEST_TILT}")
+    return tuple(good)
+
+
 def _created(record: Record) -> str:
     text = record.text("created", 20)
     try:
@@ -303,57 +322,12 @@ def _created(record: Record) -> str:
     return text
 
 
-def _segments(record: Record, source: str, count: int) -> tuple[Segment, ...]:
-    segments = tuple(
-        _segment(item, source, f"segments[{index}]")
-        for index, item in enumerate(record.items("segments", _MOST_SEGMENTS))
-    )
-    if [segment.value for segment in segments] != list(range(1, count + 1)):
-        record.refuse("segments", f"must have the values 1 to {count} in order, as the network has")
-    if len({segment.name for segment in segments}) < count:
-        record.refuse("segments", "must have different names")
-    return segments
-
-
-def _segment_to_json(segment: Segment) -> JsonObject:
-    return {
-        "value": segment.value,
-        "name": segment.name,
-        "color": list(segment.color),
-        "terminology": None if segment.terminology is None else asdict(segment.terminology),
-    }
-
-
-def _segment(item: object, source: str, path: str) -> Segment:
-    record = Record(item, ("value", "name", "color", "terminology"), source, path)
-    color = record.items("color", 3)
-    parts = [part for part in color if type(part) is int and 0 <= part <= 255]
-    if len(parts) != 3 or len(color) != 3:
-        record.refuse("color", "must be three whole numbers from 0 to 255")
-    code = record.raw("terminology")
-    return Segment(
-        value=record.integer("value", 1, _MOST_SEGMENTS),
-        name=record.text("name", _LONGEST_NAME),
-        color=(parts[0], parts[1], parts[2]),
-        terminology=None if code is None else _code(code, source, f"{path}.terminology"),
-    )
-
-
-def _code(item: object, source: str, path: str) -> Code:
-    record = Record(item, ("scheme", "value", "meaning"), source, path)
-    return Code(
-        scheme=record.text("scheme", 64),
-        value=record.text("value", 64),
-        meaning=record.text("meaning", _LONGEST_NAME),
-    )
-
-
 def _metric(item: object, source: str, path: str) -> MetricRecord:
     record = Record(item, [f.name for f in fields(MetricRecord)], source, path)
     return MetricRecord(
-        data=record.text("data", _LONGEST_NAME),
-        structure=record.text("structure", _LONGEST_NAME),
-        name=record.text("name", _LONGEST_NAME),
+        data=record.text("data", LONGEST_NAME),
+        structure=record.text("structure", LONGEST_NAME),
+        name=record.text("name", LONGEST_NAME),
         mean=record.number("mean"),
         deviation=record.number("deviation"),
         count=record.integer("count", 0, 2**31),

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..images.pieces import main_piece
 from ..images.preprocessing import PreparedVolume, prepare_volume, resample_slices, restore_stack
+from ..images.tilting import rotated, tilts_about
 from ..images.volumes import LabelMap, Volume
 from ..models.model import Model
 from ..networks import UNet, fold_batch_norm
@@ -55,8 +56,8 @@ class Prediction:
         label_map: labels on the volume's own grid, with the model's segments.
         doubt: expected number of wrong pixels of each slice, by index along the volume's own
             slice axis, float64 (slices,); where a slice was not predicted, in between those of
-            its neighbours; less where a slice is close to a more doubtful one and the model knows
-            little of the volume, see :func:`~funet.prediction.doubt.spread_doubt`.
+            its neighbours; spread over the slices where the model knows little of the volume, see
+            :func:`~funet.prediction.doubt.spread_doubt`.
         slice_axis: axis of the (K, J, I) arrays along which the slices lie.
         probabilities: float16 (classes, K, J, I) if they were asked for.
         notes: what the user should be told, as plain sentences.
@@ -67,6 +68,32 @@ class Prediction:
     slice_axis: int
     probabilities: NDArray[np.float16] | None
     notes: tuple[str, ...]
+
+
+_Stacks = tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float16] | None]
+"""Labels, expected errors and, if asked for, probabilities of all slices in their order."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What one prediction was asked for, and whom it tells what.
+
+    Attributes:
+        probabilities: whether they are wanted.
+        first: index in the stack of the slice that comes before all others, if any.
+        announce: called with the labels of all slices when only that of ``first`` is there.
+        reporter: of the progress.
+        notes: what the user should be told; added to.
+        view, views: which view of the volume it is, counted from 0, and how many there are.
+    """
+
+    probabilities: bool
+    first: int | None
+    announce: Callable[[NDArray[np.uint8]], None]
+    reporter: ProgressReporter
+    notes: list[str]
+    view: int = 0
+    views: int = 1
 
 
 class Predictor:
@@ -115,7 +142,8 @@ class Predictor:
         """Segment a volume.
 
         A model whose structures lie in one piece predicts only the slices that can matter, see
-        :class:`~funet.prediction.search.SliceSearch`; of all others, every slice is predicted.
+        :class:`~funet.prediction.search.SliceSearch`; of all others, every slice is predicted. A
+        model with tilts predicts every slice of all views.
 
         Args:
             volume: any orientation and spacing.
@@ -124,7 +152,8 @@ class Predictor:
             first_slice: index along the volume's own slice axis of the slice to segment before
                 all others, for instance the one that the user sees.
             on_slice: called with the labels of ``first_slice`` as soon as they are there; they
-                are those of the result, but for what a model of one piece leaves out of it.
+                are those of the result, but for what a model of one piece leaves out of it and
+                what tilted views change in it.
             on_progress: called after every batch.
             cancel: checked after every batch.
 
@@ -140,17 +169,15 @@ class Predictor:
         if first_slice is not None:
             order.require_slices([first_slice], volume.name)
         first = None if first_slice is None else order.stack_index(first_slice)
-        every_slice = every_slice or probabilities or not self.manifest.one_piece
-        step = 1 if every_slice else search_step(order.spacing[0])
 
         def announce(stack: NDArray[np.uint8]) -> None:
             if on_slice is not None and first_slice is not None:
                 slices = np.moveaxis(order.from_stack(stack), order.axis, 0)
                 on_slice(first_slice, slices[first_slice].copy())
 
-        stack, doubt, soft = self._predict_stack(
-            prepared, step, probabilities, first, announce, reporter, notes
-        )
+        run = _Run(probabilities, first, announce, reporter, notes)
+        stack, errors, soft = self._predict_all(prepared, every_slice, run)
+        doubt = spread_doubt(errors, int(np.count_nonzero(stack)))
         labels = self._restored(stack, prepared)
         if not labels.any():
             notes.append(_NOTHING_FOUND.format(name=volume.name))
@@ -176,37 +203,55 @@ class Predictor:
         labels = restore_stack(stack, prepared)
         return main_piece(labels) if self.manifest.one_piece else labels
 
-    def _predict_stack(
-        self,
-        prepared: PreparedVolume,
-        step: int,
-        probabilities: bool,
-        first: int | None,
-        announce: Callable[[NDArray[np.uint8]], None],
-        reporter: ProgressReporter,
-        notes: list[str],
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float16] | None]:
-        """Return labels, doubt and probabilities of all slices; ``first`` is announced alone."""
+    def _predict_all(self, prepared: PreparedVolume, every_slice: bool, run: _Run) -> _Stacks:
+        if self.manifest.tilts:
+            return self._predict_views(prepared, run)
+        every_slice = every_slice or run.probabilities or not self.manifest.one_piece
+        step = 1 if every_slice else search_step(prepared.order.spacing[0])
+        return self._predict_stack(prepared, step, run)
+
+    def _predict_stack(self, prepared: PreparedVolume, step: int, run: _Run) -> _Stacks:
+        """Return labels, errors and probabilities of all slices; ``first`` is announced alone."""
         count, size = len(prepared.slices), prepared.original_shape
         search = SliceSearch(count, step)
         labels = np.zeros((count, *size), np.uint8)
-        doubt = np.zeros(count)
+        errors = np.zeros(count)
         classes = self._network.config.num_classes
-        soft = np.zeros((classes, count, *size), np.float16) if probabilities else None
+        soft = np.zeros((classes, count, *size), np.float16) if run.probabilities else None
         done = 0
-        for chosen, found, chances, over in self._computed(prepared, search, first, notes):
+        for chosen, found, chances, over in self._computed(prepared, search, run.first, run.notes):
             labels[chosen] = found
-            doubt[chosen] = expected_errors(chances).cpu().numpy()
+            errors[chosen] = expected_errors(chances).cpu().numpy()
             if soft is not None:
                 soft[:, chosen] = chances.transpose(0, 1).half().cpu().numpy()
-            if first is not None and done == 0:
-                announce(labels)
+            if run.first is not None and done == 0:
+                run.announce(labels)
             done += len(chosen)
             total = done if over else max(search.expected, done + len(chosen))
-            reporter.report(done, total, "Segmenting")
+            run.reporter.report(run.view * total + done, run.views * total, "Segmenting")
         (known,) = search.known.nonzero()
-        errors = np.interp(np.arange(count), known, doubt[known])
-        return labels, spread_doubt(errors, int(np.count_nonzero(labels))), soft
+        return labels, np.interp(np.arange(count), known, errors[known]), soft
+
+    def _predict_views(self, prepared: PreparedVolume, run: _Run) -> _Stacks:
+        """Return the same as :meth:`_predict_stack`, from the mean over all views of the volume."""
+        sides = prepared.order.sides
+        tilts = tilts_about(self.manifest.tilts)
+        part = replace(run, probabilities=True, views=1 + len(tilts))
+        *_, soft = self._predict_stack(prepared, 1, part)
+        assert soft is not None
+        mean = torch.from_numpy(soft.astype(np.float32))
+        slices = torch.from_numpy(prepared.slices)[None]
+        for number, tilt in enumerate(tilts, 1):
+            view = replace(prepared, slices=rotated(slices, tilt, sides)[0].numpy())
+            *_, soft = self._predict_stack(view, 1, replace(part, first=None, view=number))
+            assert soft is not None
+            # One class at a time, since turning takes several times the memory of what is turned.
+            for whole, tilted in zip(mean, torch.from_numpy(soft).float(), strict=True):
+                whole += rotated(tilted[None], tilt.T, sides)[0]
+        mean /= part.views
+        labels = mean.max(0).indices.to(torch.uint8).numpy()
+        errors = expected_errors(mean.transpose(0, 1)).double().numpy()
+        return labels, errors, mean.half().numpy() if run.probabilities else None
 
     def _computed(
         self, prepared: PreparedVolume, search: SliceSearch, first: int | None, notes: list[str]
