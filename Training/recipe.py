@@ -19,6 +19,7 @@ from funet.annotations.samples import SliceSample
 from funet.evaluation.metrics import dice
 from funet.images.preprocessing_settings import Preprocessing
 from funet.images.segmentations import Segment
+from funet.images.tilting import Rotation, tilts_about
 from funet.images.volumes import read_label_map, read_volume
 from funet.models.fitting import Extent, extent_record
 from funet.models.layout import MANIFEST_NAME, SAMPLES_NAME
@@ -58,6 +59,8 @@ class Recipe:
         generated: further slices of (subject, data folder, seed) to learn from, not to be
             measured on; ``None`` for none.
         tilts: degrees by which volumes are tilted to be seen again in a prediction.
+        tilted: slices of (subject, data folder, rotation) of tilted volumes, of which the model
+            then keeps averages, too.
     """
 
     id: str
@@ -77,6 +80,7 @@ class Recipe:
     phantom_side: int | None = None
     generated: Callable[[str, Path, int], Sequence[SliceSample]] | None = None
     tilts: tuple[float, ...] = ()
+    tilted: Callable[[str, Path, Rotation], Sequence[SliceSample]] | None = None
 
 
 def run(recipe: Recipe, argv: Sequence[str] | None = None) -> int:
@@ -89,13 +93,13 @@ def run(recipe: Recipe, argv: Sequence[str] | None = None) -> int:
     arguments = _options(recipe, argv)
     began = time.monotonic()
     split = read_split(recipe.split).first(arguments.subjects)
-    if arguments.phantoms_only:
-        renew_phantoms(recipe, arguments.output / recipe.id, arguments, split)
+    if arguments.keep_weights:
+        renew(recipe, arguments.output / recipe.id, arguments, split)
         return 0
     training, validation = (
         samples_of(recipe, part, arguments) for part in (split.train, split.validation)
     )
-    phantoms = phantom_slices(training, recipe.phantoms, recipe.phantom_side)
+    phantoms = phantoms_of(recipe, training, arguments.data)
     if recipe.generated is not None:
         for subject in split.train:
             training += recipe.generated(subject, arguments.data, arguments.seed)
@@ -158,16 +162,32 @@ def samples_of(
     ]
 
 
-def renew_phantoms(
-    recipe: Recipe, folder: Path, arguments: argparse.Namespace, split: Split
-) -> None:
-    """Make the phantoms of a model again; its weights stay as they are."""
-    manifest = load_model(folder).manifest
-    training = samples_of(recipe, split.train, arguments)
+def phantoms_of(
+    recipe: Recipe, training: Sequence[SliceSample], data: Path
+) -> tuple[SliceSample, ...]:
+    """Return what the model repeats: averages of straight slices, and as many of tilted ones."""
     phantoms = phantom_slices(training, recipe.phantoms, recipe.phantom_side)
+    if recipe.tilted is None:
+        return phantoms
+    rotations = tilts_about(recipe.tilts)
+    subjects = dict.fromkeys(sample.subject for sample in training)
+    for rotation in rotations:
+        slices = [one for name in subjects for one in recipe.tilted(name, data, rotation)]
+        count = recipe.phantoms // len(rotations)
+        phantoms += phantom_slices(slices, count, recipe.phantom_side)
+    return phantoms
+
+
+def renew(recipe: Recipe, folder: Path, arguments: argparse.Namespace, split: Split) -> None:
+    """Make all of a model again but its weights, its history and its texts."""
+    model = load_model(folder)
+    training = samples_of(recipe, split.train, arguments)
+    phantoms = phantoms_of(recipe, training, arguments.data)
+    manifest = replace(model.manifest, tilts=recipe.tilts)
+    metrics = _measure(Model(manifest, model.network), arguments.data, recipe, split)
     kept = save_samples(folder / SAMPLES_NAME, phantoms)
-    renewed = dump_manifest(manifest.with_files(manifest.weights, kept))
-    (folder / MANIFEST_NAME).write_bytes(renewed)
+    renewed = replace(manifest, metrics=metrics).with_files(manifest.weights, kept)
+    (folder / MANIFEST_NAME).write_bytes(dump_manifest(renewed))
 
 
 def learned_extent(recipe: Recipe, data: Path, subjects: Sequence[str]) -> dict[str, object]:
@@ -185,7 +205,9 @@ def _options(recipe: Recipe, argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument(
-        "--phantoms-only", action="store_true", help="train nothing; renew what the model repeats"
+        "--keep-weights",
+        action="store_true",
+        help="train nothing; renew the slices that the model repeats, its views and its numbers",
     )
     parser.add_argument("--subjects", type=int, help="use only so many of each part, for a trial")
     arguments = parser.parse_args(argv)

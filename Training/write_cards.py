@@ -150,6 +150,10 @@ def _input(manifest: Manifest) -> str:
         ("spacing", f"any; slices are resampled to {spacing} mm" if spacing else "as it is"),
         ("intensity", f"any; scaled over {scale}"),
     ]
+    if manifest.tilts:
+        angles = " and ".join(f"{angle:g}°" for angle in manifest.tilts)
+        views = 1 + 4 * len(manifest.tilts)
+        rows.append(("views", f"{views}: straight, and tilted by {angles} to four sides"))
     if extent:
         rows.append(("longest side", f"{extent[0]:g} to {extent[1]:g} mm"))
     rows.append(("output", "on the grid of the input"))
@@ -172,7 +176,7 @@ def _network(manifest: Manifest) -> str:
     kind = "residual U-net" if config.residual else "U-net"
     terms = f"feedback-weighted cross-entropy, β = {loss.beta:g}"
     if loss.name != "feedback":
-        terms = loss.name
+        terms = loss.name.replace("cross_entropy", "cross-entropy")
     if loss.dice_weight:
         terms += f", plus {loss.dice_weight:g} × soft Dice loss"
     return _two_columns(

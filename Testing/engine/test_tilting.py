@@ -54,12 +54,6 @@ def test_the_transposed_rotation_undoes_a_rotation():
     assert (stack - rotated(stack, rotation, SIDES)).abs().max() > 0.3
 
 
-def test_nearest_voxels_keep_their_values():
-    labels = (blob((0.0, 0.0, 0.0)) > 0.5).float() * 7
-    moved = rotated(labels, tilt(10.0, 20.0), SIDES, nearest=True)
-    assert set(moved.unique().tolist()) == {0.0, 7.0}
-
-
 def test_volumes_are_tilted_to_all_four_sides_by_every_angle():
     tilts = tilts_about([10.0, 20.0])
     normals = {tuple(np.round(rotation @ [1, 0, 0], 3)) for rotation in tilts}

@@ -35,9 +35,7 @@ def tilts_about(degrees: Sequence[float]) -> tuple[Rotation, ...]:
     )
 
 
-def rotated(
-    stack: Tensor, rotation: Rotation, sides: Sequence[float], *, nearest: bool = False
-) -> Tensor:
+def rotated(stack: Tensor, rotation: Rotation, sides: Sequence[float]) -> Tensor:
     """Return what a stack shows after a rotation about its middle, on the same grid.
 
     The transposed rotation undoes it, but for what the interpolation (trilinear) blurs. What comes
@@ -47,16 +45,13 @@ def rotated(
         stack: (channels, slices, rows, columns), floating point.
         rotation: from offsets in the result to offsets in the stack.
         sides: mm from end to end along slices, rows and columns.
-        nearest: whether to take the nearest voxel instead of interpolating.
     """
     # affine_grid measures from -1 to 1 along each axis, the last axis first.
     scale = np.asarray(sides, dtype=np.float64)
     matrix = (rotation * scale / scale[:, None])[::-1, ::-1].copy()
     theta = torch.from_numpy(np.c_[matrix, np.zeros(3)]).to(stack)[None]
     grid = F.affine_grid(theta, [1, *stack.shape], align_corners=False)
-    mode = "nearest" if nearest else "bilinear"
-    moved = F.grid_sample(stack[None], grid, mode, padding_mode="border", align_corners=False)
-    return moved[0]
+    return F.grid_sample(stack[None], grid, padding_mode="border", align_corners=False)[0]
 
 
 def _turn(first: int, second: int, degrees: float) -> Rotation:
