@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,9 +71,12 @@ class Group:
         return float(np.median([record["seconds"] for record in self.records]))
 
     def recovered(self, where: str) -> float:
-        """Share of the gap between base model and ceiling that was closed; means over subjects."""
+        """Share of the gap between base model and ceiling that was closed; means over subjects.
+
+        NaN where there is no gap, as in a trial whose ceiling learned nothing.
+        """
         before, after, best = self.per_subject(*(f"{where}_{when}" for when in _TIMES)).mean(1)
-        return float((after - before) / (best - before))
+        return float((after - before) / (best - before)) if best != before else float("nan")
 
 
 _CHANGE = (
@@ -107,6 +111,10 @@ def groups_of(records: Sequence[Mapping[str, Any]]) -> list[Group]:
     ]
 
 
+def _percent(share: float) -> str:
+    return "–" if math.isnan(share) else f"{100 * share:.0f} %"
+
+
 def table_of(groups: Sequence[Group]) -> Table:
     """One row for each arm and number of corrected slices; Dice is the mean of the structures."""
     rows: list[tuple[Cell, ...]] = []
@@ -120,9 +128,9 @@ def table_of(groups: Sequence[Group]) -> Table:
                 f"{group.mean('same_before'):.3f}",
                 format_mean(same.mean(), same.std(ddof=1), decimals=3, deviation_decimals=2),
                 f"{group.mean('same_ceiling'):.3f}",
-                f"{100 * group.recovered('same'):.0f} %",
+                _percent(group.recovered("same")),
                 f"{group.mean('others_before'):.3f} → {group.mean('others_after'):.3f}",
-                f"{100 * group.recovered('others'):.0f} %",
+                _percent(group.recovered("others")),
                 f"{forgotten:+.3f}",
                 f"{group.seconds:.1f}",
             )

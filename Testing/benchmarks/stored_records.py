@@ -41,12 +41,19 @@ def settings_of(script: str, arguments: argparse.Namespace) -> dict[str, Any]:
         arguments: with ``words`` (as typed), ``data``, ``subjects`` and ``seeds``.
     """
     return {
-        "command": command_of(script, arguments.words),
+        **size_of(script, arguments),
         "data": arguments.data.name,
-        "subjects": arguments.subjects,
-        "seeds": list(range(arguments.seeds)),
         **run_record(seconds=0.0),
         "records": [],
+    }
+
+
+def size_of(script: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What a simulation was asked for: the command, and how many subjects and seeds."""
+    return {
+        "command": command_of(script, arguments.words),
+        "subjects": arguments.subjects,
+        "seeds": list(range(arguments.seeds)),
     }
 
 

@@ -8,7 +8,7 @@ import torch
 
 from funet.errors import InputError
 from funet.images.geometry import SliceOrder
-from funet.prediction.doubt import expected_errors, spread_doubt
+from funet.prediction.doubt import expected_errors, mistrust, spread_doubt
 from funet.prediction.review import slice_positions, worklist
 
 from phantoms import all_storages, axial_grid, oblique_grid
@@ -51,13 +51,21 @@ def test_doubt_is_the_expected_number_of_wrong_pixels():
 
 def test_doubt_is_left_alone_where_the_model_knows_the_image():
     errors = np.array([1.0, 9.0, 8.0, 7.0, 1.0, 0.5])
-    assert spread_doubt(errors, labelled=300).tolist() == errors.tolist()
+    assert mistrust(errors, labelled=300) == 0
+    assert spread_doubt(errors, lost=0.0).tolist() == errors.tolist()
+
+
+def test_mistrust_rises_with_the_expected_share_of_wrong_pixels():
+    errors = np.full(10, 10.0)
+    assert [mistrust(errors, labelled) for labelled in (0, 1, 330, 1000, 5000)] == [1, 1, 1, 0, 0]
+    assert mistrust(errors, labelled=500) == pytest.approx(0.5)
+    assert mistrust(np.zeros(10), labelled=0) == 0
 
 
 def test_where_the_model_knows_nothing_the_stack_is_halved_again_and_again():
     errors = np.zeros(31)
     errors[[0, 1, 2, 30]] = 9.0  # at the ends, where nothing is seen
-    order = [item.slice_index for item in worklist(spread_doubt(errors, labelled=0).tolist())]
+    order = [item.slice_index for item in worklist(spread_doubt(errors, lost=1.0).tolist())]
     assert order[0] == 15
     assert set(order[1:3]) == {7, 22}
     assert set(order[3:7]) == {3, 11, 18, 26}
@@ -67,7 +75,7 @@ def test_where_the_model_knows_a_little_its_numbers_still_count():
     errors = np.full(30, 1.0)
     errors[[9, 10, 11]] = 9.0, 10.0, 8.0
     errors[20] = 5.0
-    order = [item.slice_index for item in worklist(spread_doubt(errors, labelled=260).tolist())]
+    order = [item.slice_index for item in worklist(spread_doubt(errors, lost=0.5).tolist())]
     assert order[0] == 10
     assert order.index(20) < order.index(11)
 
@@ -76,23 +84,23 @@ def test_the_less_the_model_knows_the_less_a_neighbour_counts():
     errors = np.full(20, 5.0)
     errors[9] = 6.0
     ratios = []
-    for labelled in (1100, 700, 500, 400, 300, 100):
-        doubt = spread_doubt(errors, labelled)
+    for lost in (0.0, 0.25, 0.5, 0.75, 1.0):
+        doubt = spread_doubt(errors, lost)
         assert (doubt >= 0).all()
-        assert doubt.argmax() == 9 or labelled < 400
-        ratios.append(doubt[10] / doubt.max())
+        assert doubt.argmax() == 9
+        ratios.append(doubt[10] / doubt[9])
     assert ratios[0] == 5 / 6
-    assert ratios[:5] == sorted(ratios[:5], reverse=True)
+    assert ratios == sorted(ratios, reverse=True)
     assert ratios[4] < 0.2
 
 
 def test_volumes_of_one_slice_have_its_doubt():
-    assert spread_doubt(np.array([3.0]), labelled=100).tolist() == [3.0]
-    assert spread_doubt(np.array([3.0]), labelled=0).shape == (1,)
+    assert spread_doubt(np.array([3.0]), lost=0.0).tolist() == [3.0]
+    assert spread_doubt(np.array([3.0]), lost=1.0).shape == (1,)
 
 
 def test_an_empty_prediction_without_doubt_stays_so():
-    assert spread_doubt(np.zeros(4), labelled=0).tolist() == [0.0] * 4
+    assert spread_doubt(np.zeros(4), lost=1.0).tolist() == [0.0] * 4
 
 
 def test_certain_slices_have_no_doubt():

@@ -28,34 +28,44 @@ def expected_errors(probabilities: Tensor) -> Tensor:
     return (1 - probabilities.amax(1)).flatten(1).sum(1)
 
 
-def spread_doubt(errors: NDArray[np.float64], labelled: int) -> NDArray[np.float64]:
+def mistrust(errors: NDArray[np.float64], labelled: int) -> float:
+    """Return how little a model knows of an image, from 0 (it is at home) to 1 (it is lost).
+
+    It rises while the expected errors rise from 0.1 to 0.3 of the labelled pixels.
+
+    Args:
+        errors: expected wrong pixels of each slice, as the straight slices show them.
+        labelled: pixels that are labelled as a structure in these.
+    """
+    share = errors.sum() / max(labelled, 1)
+    return float(np.clip((share - _BELIEVED) / (_LOST - _BELIEVED), 0, 1))
+
+
+def spread_doubt(errors: NDArray[np.float64], lost: float) -> NDArray[np.float64]:
     """Return the doubt of each slice, spread over the stack where the model knows little of it.
 
     A model that knows the image finds its own errors, and the doubt stays the expected number of
     wrong pixels. On an image unlike any that it learned from, the numbers tell little: they are
     often highest in neighbours, of which one would teach what all of them do, or at the ends of
-    the stack, which show nothing. So with t rising from 0 to 1 while the expected errors rise from
-    0.1 to 0.3 of the labelled pixels, each number goes the share t of the way to their mean, and
-    slices are taken in falling order; at d slices from the nearest one taken, or from the
-    ends, the doubt is less by the share t / (1 + (d / 3)²). Where nothing is known, this takes the
-    middle first, then the middles of both halves, and so on.
+    the stack, which show nothing. So each number goes the share ``lost`` of the way to their mean,
+    and slices are taken in falling order; at d slices from the nearest one taken, or from the
+    ends, the doubt is less by the share ``lost`` / (1 + (d / 3)²). Where nothing is known, this
+    takes the middle first, then the middles of both halves, and so on.
 
     Args:
         errors: expected wrong pixels of each slice in the order of the stack, (slices,).
-        labelled: pixels of the stack that are labelled as a structure.
+        lost: how little the model knows of the image, see :func:`mistrust`.
 
     Returns:
         (slices,), at least 0.
     """
-    mistrust = (errors.sum() / max(labelled, 1) - _BELIEVED) / (_LOST - _BELIEVED)
-    share = float(np.clip(mistrust, 0, 1))
-    if not share:
+    if not lost:
         return errors.copy()
     count = len(errors)
     places = np.arange(count)
     # By how much a slice counts less at 0, 1, … slices from one taken.
-    near = share / (1 + (places / _NEIGHBOURS) ** 2)
-    even = errors + share * (errors.mean() - errors)
+    near = lost / (1 + (places / _NEIGHBOURS) ** 2)
+    even = errors + lost * (errors.mean() - errors)
     doubt: NDArray[np.float64] = even * (1 - near[np.minimum(places, count - 1 - places)])
     waiting = np.ones(count, bool)
     for _ in range(count):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import InputError
+from ..images.geometry import SliceOrder
 from ..images.pieces import main_piece
 from ..images.preprocessing import PreparedVolume, prepare_volume, resample_slices, restore_stack
 from ..images.tilting import rotated, tilts_about
@@ -32,7 +34,7 @@ from ..runtime import (
     place_where_it_fits,
 )
 from ..side_by_side import SideBySide
-from .doubt import expected_errors, spread_doubt
+from .doubt import expected_errors, mistrust, spread_doubt
 from .search import SliceSearch, search_step
 
 SliceCallback = Callable[[int, NDArray[np.uint8]], None]
@@ -70,8 +72,20 @@ class Prediction:
     notes: tuple[str, ...]
 
 
-_Stacks = tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float16] | None]
-"""Labels, expected errors and, if asked for, probabilities of all slices in their order."""
+class _Stacks(NamedTuple):
+    """What came out, for all slices in their order.
+
+    Attributes:
+        labels: (slices, rows, columns).
+        errors: expected wrong pixels, (slices,).
+        lost: how little the model knows of the volume.
+        probabilities: (classes, slices, rows, columns) if they were asked for.
+    """
+
+    labels: NDArray[np.uint8]
+    errors: NDArray[np.float64]
+    lost: float
+    probabilities: NDArray[np.floating] | None
 
 
 @dataclass(frozen=True)
@@ -176,16 +190,16 @@ class Predictor:
                 on_slice(first_slice, slices[first_slice].copy())
 
         run = _Run(probabilities, first, announce, reporter, notes)
-        stack, errors, soft = self._predict_all(prepared, every_slice, run)
-        doubt = spread_doubt(errors, int(np.count_nonzero(stack)))
-        labels = self._restored(stack, prepared)
+        stacks = self._predict_all(prepared, every_slice, run)
+        doubt, soft = spread_doubt(stacks.errors, stacks.lost), stacks.probabilities
+        labels = self._restored(stacks.labels, prepared)
         if not labels.any():
             notes.append(_NOTHING_FOUND.format(name=volume.name))
         return Prediction(
             label_map=LabelMap(labels, volume.geometry, self.manifest.segments),
             doubt=doubt[[order.stack_index(index) for index in range(len(doubt))]],
             slice_axis=order.axis,
-            probabilities=None if soft is None else np.stack([order.from_stack(c) for c in soft]),
+            probabilities=None if soft is None else _on_grid(soft, order),
             notes=tuple(notes),
         )
 
@@ -217,41 +231,45 @@ class Predictor:
         labels = np.zeros((count, *size), np.uint8)
         errors = np.zeros(count)
         classes = self._network.config.num_classes
-        soft = np.zeros((classes, count, *size), np.float16) if run.probabilities else None
+        # Views are added up: half precision would make classes equal that are not.
+        kind = np.float32 if run.views > 1 else np.float16
+        soft = np.zeros((classes, count, *size), kind) if run.probabilities else None
         done = 0
         for chosen, found, chances, over in self._computed(prepared, search, run.first, run.notes):
             labels[chosen] = found
             errors[chosen] = expected_errors(chances).cpu().numpy()
             if soft is not None:
-                soft[:, chosen] = chances.transpose(0, 1).half().cpu().numpy()
+                soft[:, chosen] = chances.transpose(0, 1).cpu().numpy()
             if run.first is not None and done == 0:
                 run.announce(labels)
             done += len(chosen)
             total = done if over else max(search.expected, done + len(chosen))
             run.reporter.report(run.view * total + done, run.views * total, "Segmenting")
         (known,) = search.known.nonzero()
-        return labels, np.interp(np.arange(count), known, errors[known]), soft
+        errors = np.interp(np.arange(count), known, errors[known])
+        return _Stacks(labels, errors, mistrust(errors, int(np.count_nonzero(labels))), soft)
 
     def _predict_views(self, prepared: PreparedVolume, run: _Run) -> _Stacks:
         """Return the same as :meth:`_predict_stack`, from the mean over all views of the volume."""
         sides = prepared.order.sides
         tilts = tilts_about(self.manifest.tilts)
         part = replace(run, probabilities=True, views=1 + len(tilts))
-        *_, soft = self._predict_stack(prepared, 1, part)
-        assert soft is not None
-        mean = torch.from_numpy(soft.astype(np.float32))
+        straight = self._predict_stack(prepared, 1, part)
+        assert straight.probabilities is not None
+        mean = torch.from_numpy(straight.probabilities)
         slices = torch.from_numpy(prepared.slices)[None]
         for number, tilt in enumerate(tilts, 1):
             view = replace(prepared, slices=rotated(slices, tilt, sides)[0].numpy())
             *_, soft = self._predict_stack(view, 1, replace(part, first=None, view=number))
             assert soft is not None
             # One class at a time, since turning takes several times the memory of what is turned.
-            for whole, tilted in zip(mean, torch.from_numpy(soft).float(), strict=True):
+            for whole, tilted in zip(mean, torch.from_numpy(soft), strict=True):
                 whole += rotated(tilted[None], tilt.T, sides)[0]
         mean /= part.views
         labels = mean.max(0).indices.to(torch.uint8).numpy()
         errors = expected_errors(mean.transpose(0, 1)).double().numpy()
-        return labels, errors, mean.half().numpy() if run.probabilities else None
+        # The mean over views is less certain than any of them, also where the model is at home.
+        return _Stacks(labels, errors, straight.lost, mean.numpy() if run.probabilities else None)
 
     def _computed(
         self, prepared: PreparedVolume, search: SliceSearch, first: int | None, notes: list[str]
@@ -326,3 +344,7 @@ class Predictor:
         self._ready = self._network.to(self._device)
         self._runtime = Runtime(self._device)
         return 1
+
+
+def _on_grid(stacks: NDArray[np.floating], order: SliceOrder) -> NDArray[np.float16]:
+    return np.stack([order.from_stack(stack).astype(np.float16) for stack in stacks])
