@@ -77,6 +77,26 @@ def test_labels_and_doubt_are_the_same_without_probabilities(tilting, volume):
     np.testing.assert_array_equal(with_them.doubt, without.doubt)
 
 
+def test_how_little_is_known_is_judged_by_the_straight_view(volume, monkeypatch):
+    """The mean over views is less certain than each of them, however well the model knows it."""
+    network = tiny_network()
+    with torch.no_grad():
+        network.head.bias[1] += 2.0
+    seen: list[tuple[float, float]] = []
+
+    def noted(errors: np.ndarray, lost: float) -> np.ndarray:
+        seen.append((float(errors.sum()), lost))
+        return errors
+
+    monkeypatch.setattr("funet.prediction.inference.spread_doubt", noted)
+    for tilts in ((), TILTS):
+        model = Model(replace(tiny_manifest(), tilts=tilts), network)
+        Predictor(model, device="cpu", precision="float32").predict(volume)
+    (straight_errors, straight_lost), (mean_errors, lost) = seen
+    assert mean_errors > 1.2 * straight_errors
+    assert 0 < lost == straight_lost < 1
+
+
 def test_all_ways_to_store_a_volume_give_the_same_labels(tilting):
     counts = {
         tuple(np.bincount(tilting.predict(phantom_volume(grid)).label_map.array.ravel()))
