@@ -13,26 +13,44 @@ from split import read_split
 
 from funet.images.volumes import read_volume
 from funet.models.fitting import extent_of
-from funet.models.model import load_model
+from funet.models.model import Model, load_model, load_samples_of
+
+
+def trial(recipe: Recipe, data: Path, folder: Path, *more: str) -> Model:
+    """Run a recipe on one subject of each part, for a single step."""
+    short = replace(recipe, config=replace(recipe.config, steps_per_epoch=1, batch_size=2))
+    words = ["--subjects", "1", "--epochs", "1", "--output", str(folder / "models")]
+    words += ["--checkpoint", str(folder), "--data", str(data / recipe.split), *more]
+    assert run(short, words) == 0
+    return load_model(folder / "models" / recipe.id)
 
 
 @pytest.mark.parametrize("recipe", [train_hippocampus.RECIPE, train_midbrain.RECIPE])
 def test_a_recipe_makes_a_model_with_measured_numbers(
     recipe: Recipe, shared_data: Path, tmp_path: Path
 ) -> None:
-    short = replace(recipe, config=replace(recipe.config, steps_per_epoch=1, batch_size=2))
-    data = shared_data / recipe.split
-    words = ["--subjects", "1", "--epochs", "1", "--output", str(tmp_path / "models")]
-    words += ["--checkpoint", str(tmp_path), "--data", str(data)]
-    assert run(short, words) == 0
-    manifest = load_model(tmp_path / "models" / recipe.id).manifest
+    manifest = trial(recipe, shared_data, tmp_path).manifest
     assert manifest.segments == recipe.segments
     assert {metric.structure for metric in manifest.metrics} == {s.name for s in recipe.segments}
     assert manifest.training["subjects"] == [read_split(recipe.split).train[0]]
     assert "shared" not in str(manifest.training)
     low, high = extent_of(manifest)
-    image = read_volume(data / "images" / f"{read_split(recipe.split).train[0]}.nii.gz")
+    image = read_volume(
+        shared_data / recipe.split / "images" / f"{read_split(recipe.split).train[0]}.nii.gz"
+    )
     assert low <= image.geometry.largest_side <= high
+
+
+def test_all_but_the_weights_can_be_made_again(shared_data: Path, tmp_path: Path) -> None:
+    recipe = train_hippocampus.RECIPE
+    straight = trial(replace(recipe, tilts=(), tilted=None), shared_data, tmp_path)
+    assert len(load_samples_of(straight)) == recipe.phantoms
+    renewed = trial(recipe, shared_data, tmp_path, "--keep-weights")
+    assert len(load_samples_of(renewed)) == 2 * recipe.phantoms
+    assert (straight.manifest.tilts, renewed.manifest.tilts) == ((), recipe.tilts)
+    assert renewed.manifest.weights == straight.manifest.weights
+    assert renewed.manifest.training == straight.manifest.training
+    assert renewed.manifest.metrics != straight.manifest.metrics
 
 
 @pytest.mark.parametrize("name", ["hippocampus", "midbrain"])
