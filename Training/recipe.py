@@ -183,7 +183,8 @@ def renew(recipe: Recipe, folder: Path, arguments: argparse.Namespace, split: Sp
     model = load_model(folder)
     training = samples_of(recipe, split.train, arguments)
     phantoms = phantoms_of(recipe, training, arguments.data)
-    manifest = replace(model.manifest, tilts=recipe.tilts)
+    measured = model.manifest.training | {"precision": PRECISION}
+    manifest = replace(model.manifest, tilts=recipe.tilts, training=measured)
     metrics = _measure(Model(manifest, model.network), arguments.data, recipe, split)
     kept = save_samples(folder / SAMPLES_NAME, phantoms)
     renewed = replace(manifest, metrics=metrics).with_files(manifest.weights, kept)

@@ -13,10 +13,11 @@ from tiny_models import (
     tiny_network,
 )
 
-from funet.errors import FunetError, ModelError
+from funet.errors import Cancelled, FunetError, ModelError
 from funet.models.archive import export_model, import_model
 from funet.models.model import load_samples_of
 from funet.models.store import ModelStore
+from funet.progress import CancelToken
 
 MANIFEST, WEIGHTS, SAMPLES = "model.json", "weights.safetensors", "samples.safetensors"
 
@@ -126,3 +127,13 @@ def test_a_store_that_cannot_be_written_is_found_before_unpacking(
     with pytest.raises(FunetError, match="file"):
         import_model(archive, ModelStore(tmp_path / "file" / "store", tmp_path / "none"))
     assert list(temporary_files.iterdir()) == []
+
+
+def test_a_cancelled_export_leaves_an_earlier_file_as_it_was(folder: Path, tmp_path: Path) -> None:
+    earlier, cancel = tmp_path / "out" / "earlier.zip", CancelToken()
+    earlier.parent.mkdir()
+    earlier.write_bytes(b"earlier")
+    cancel.cancel()
+    with pytest.raises(Cancelled):
+        export_model(folder, earlier, cancel=cancel)
+    assert [path.read_bytes() for path in earlier.parent.iterdir()] == [b"earlier"]

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from ..errors import ModelError
 from ..files import atomic_file, open_regular, write_error
+from ..progress import CancelToken
 from ..strict_json import shown
 from .layout import MANIFEST_NAME, MAX_MANIFEST_BYTES, SAMPLES_NAME, WEIGHTS_NAME
 from .manifest import Manifest, dump_manifest, read_manifest
@@ -52,7 +53,13 @@ class ImportedModel:
     note: str
 
 
-def export_model(folder: Path, zip_path: Path, *, include_samples: bool = False) -> None:
+def export_model(
+    folder: Path,
+    zip_path: Path,
+    *,
+    include_samples: bool = False,
+    cancel: CancelToken | None = None,
+) -> None:
     """Write a model version to one file.
 
     The slices kept for replay are the user's own images, so they stay out unless asked for.
@@ -62,8 +69,10 @@ def export_model(folder: Path, zip_path: Path, *, include_samples: bool = False)
         folder: the folder of the model.
         zip_path: the file, replaced if it exists.
         include_samples: whether to add the slices kept for replay.
+        cancel: checked before the file takes its place.
 
     Raises:
+        Cancelled: if it was; an earlier file is untouched.
         ModelError: if the model is damaged.
         InputError: if the file cannot be written; an earlier one is untouched.
     """
@@ -75,13 +84,13 @@ def export_model(folder: Path, zip_path: Path, *, include_samples: bool = False)
     else:
         manifest = replace(manifest, samples_sha256="", samples_bytes=0)
     try:
-        with (
-            atomic_file(zip_path) as temporary,
-            zipfile.ZipFile(temporary, "w", allowZip64=False) as archive,
-        ):
-            archive.writestr(zipfile.ZipInfo(MANIFEST_NAME, _EPOCH), dump_manifest(manifest))
-            for name in names:
-                _add(archive, folder / name)
+        with atomic_file(zip_path) as temporary:
+            with zipfile.ZipFile(temporary, "w", allowZip64=False) as archive:
+                archive.writestr(zipfile.ZipInfo(MANIFEST_NAME, _EPOCH), dump_manifest(manifest))
+                for name in names:
+                    _add(archive, folder / name)
+            if cancel is not None:
+                cancel.raise_if_cancelled()
     except zipfile.LargeZipFile as error:
         raise ModelError(
             f"The model {manifest.id} is too large for one file; export it without its samples."

@@ -177,10 +177,10 @@ def fine_tune(arguments: Mapping[str, Any], context: JobContext) -> dict[str, An
 
 def export_model(arguments: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
     """Write the version ``model`` to the file ``path``, with its kept slices if ``samples``."""
-    del context  # it takes a moment only
     path = Path(arguments["path"])
     folder = _store(arguments).find(str(arguments["model"]))
-    archive.export_model(folder, path, include_samples=bool(arguments.get("samples", False)))
+    with_samples = bool(arguments.get("samples", False))
+    archive.export_model(folder, path, include_samples=with_samples, cancel=context.cancel)
     return {"model": read_manifest(folder).id, "path": str(path)}
 
 
