@@ -171,6 +171,6 @@ ABLATION: Mapping[str, Learner] = {
     "no augmentation": lambda lesson: ours(lesson, augmentation=None),
     "strong augmentation": lambda lesson: ours(lesson, augmentation=Augmentation()),
     "constant rate": lambda lesson: ours(lesson, changes={"schedule": "constant"}),
-    "twice the steps": lambda lesson: ours(lesson, steps=120),
+    "half the steps": lambda lesson: ours(lesson, steps=60),
     "kept only if better": kept_if_better,
 }

@@ -231,8 +231,10 @@ def test_the_weights_stay_where_all_that_taught_the_base_is_repeated(
     assert whole.distance == distance
 
 
-@pytest.mark.parametrize(("longest", "steps"), [(48, 50), (128, 50), (256, 100), (1024, 120)])
-def test_larger_slices_take_more_steps_within_bounds(longest: int, steps: int) -> None:
+@pytest.mark.parametrize(
+    ("longest", "steps"), [(1, 120), (48, 120), (72, 90), (128, 50), (256, 100), (1024, 120)]
+)
+def test_small_and_large_slices_take_more_steps_within_bounds(longest: int, steps: int) -> None:
     assert FineTuneConfig().batches(longest) == steps
     assert FineTuneConfig(steps=30).batches(longest) == 30
 
@@ -241,5 +243,5 @@ def test_the_command_line_tells_the_number_of_steps(capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit):
         main(["finetune", "--help"])
     told = " ".join(capsys.readouterr().out.split())
-    least, most = (FineTuneConfig().batches(longest) for longest in (1, 10_000))
+    least, most = (FineTuneConfig().batches(longest) for longest in (128, 10_000))
     assert f"batches to learn (default: {least} to {most}, by the size of the slices)" in told

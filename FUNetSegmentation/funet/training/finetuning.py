@@ -25,7 +25,8 @@ from .parts import as_part
 from .presets import TrainingConfig
 from .validation import score_slices
 
-# Larger slices need more patches to be seen whole: so many batches for a slice of 128 pixels.
+# So many batches for a slice of 128 pixels. Larger ones need more patches to be seen whole; small
+# ones cost little, and more batches forget less (Resources/Results, ablation).
 _USUAL_STEPS, _MOST_STEPS = 50, 120
 _USUAL_SIDE = 128
 
@@ -47,8 +48,8 @@ class FineTuneConfig:
     """Settings of a retraining on corrected slices.
 
     Attributes:
-        steps: batches to learn; if ``None``, 50 for slices of up to 128 pixels, more for larger
-            ones in proportion to their longest side, at most 120.
+        steps: batches to learn; if ``None``, 50 for slices of 128 pixels, more for larger and for
+            smaller ones in proportion to their longest side or its inverse, at most 120.
         batch_size: slices in a batch.
         learning_rate: largest step size of the optimiser.
         encoder_rate: learning rate of the contracting path relative to the rest.
@@ -86,8 +87,8 @@ class FineTuneConfig:
 
     def batches(self, longest: int) -> int:
         """Return how many batches to learn of slices whose longest side has so many pixels."""
-        usual = _USUAL_STEPS * longest // _USUAL_SIDE
-        return self.steps or min(max(usual, _USUAL_STEPS), _MOST_STEPS)
+        ratio = max(longest / _USUAL_SIDE, _USUAL_SIDE / longest)
+        return self.steps or min(int(round(_USUAL_STEPS * ratio, -1)), _MOST_STEPS)
 
     def is_far(self, distance: float) -> bool:
         """Return whether weights so far from the base's may have forgotten some of its task.
