@@ -171,6 +171,7 @@ ABLATION: Mapping[str, Learner] = {
     "no augmentation": lambda lesson: ours(lesson, augmentation=None),
     "strong augmentation": lambda lesson: ours(lesson, augmentation=Augmentation()),
     "constant rate": lambda lesson: ours(lesson, changes={"schedule": "constant"}),
-    "half the steps": lambda lesson: ours(lesson, steps=60),
+    "40 steps": lambda lesson: ours(lesson, steps=40),
+    "120 steps": lambda lesson: ours(lesson, steps=120),
     "kept only if better": kept_if_better,
 }

@@ -25,10 +25,10 @@ from .parts import as_part
 from .presets import TrainingConfig
 from .validation import score_slices
 
-# So many batches for a slice of 128 pixels. Larger ones need more patches to be seen whole; small
-# ones cost little, and more batches forget less (Resources/Results, ablation).
+# Larger slices than the usual ones need more patches to be seen whole. Smaller ones than a patch
+# cost less, so in the same time more of them are learned, which forgets less.
 _USUAL_STEPS, _MOST_STEPS = 50, 120
-_USUAL_SIDE = 128
+_USUAL_SIDE, _PATCH_SIDE = 128, 64
 
 # The slices to come look like those corrected, so that strong changes teach what is not needed.
 _SLIGHT_CHANGES = Augmentation(
@@ -48,8 +48,9 @@ class FineTuneConfig:
     """Settings of a retraining on corrected slices.
 
     Attributes:
-        steps: batches to learn; if ``None``, 50 for slices of 128 pixels, more for larger and for
-            smaller ones in proportion to their longest side or its inverse, at most 120.
+        steps: batches to learn; if ``None``, 50 for slices of 64 to 128 pixels, more for larger
+            ones in proportion to their longest side, and for smaller ones in inverse proportion to
+            its square, at most 120.
         batch_size: slices in a batch.
         learning_rate: largest step size of the optimiser.
         encoder_rate: learning rate of the contracting path relative to the rest.
@@ -80,14 +81,14 @@ class FineTuneConfig:
     distances: tuple[float, float] = (0.25, 0.7)
     dice_to_keep: float = 0.8
     augmentation: Augmentation | None = field(default_factory=lambda: _SLIGHT_CHANGES)
-    crop: tuple[int, int] | None = (64, 160)
+    crop: tuple[int, int] | None = (_PATCH_SIDE, 160)
     max_seconds: float | None = None
     seed: int = 0
     device: str = "auto"
 
     def batches(self, longest: int) -> int:
         """Return how many batches to learn of slices whose longest side has so many pixels."""
-        ratio = max(longest / _USUAL_SIDE, _USUAL_SIDE / longest)
+        ratio = max(1.0, longest / _USUAL_SIDE, (_PATCH_SIDE / longest) ** 2)
         return self.steps or min(int(round(_USUAL_STEPS * ratio, -1)), _MOST_STEPS)
 
     def is_far(self, distance: float) -> bool:
