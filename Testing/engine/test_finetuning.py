@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -119,16 +120,26 @@ def test_the_dice_of_held_out_slices_is_told_after_every_epoch(base):
 def test_a_version_that_is_not_better_is_not_kept(base):
     wrong = [replace(s, labels=np.roll(s.labels, 17, 0)) for s in disc_slices(5, "new")]
     corrections = [*wrong, *disc_slices(3, "right")]
-    config = replace(QUICK, held_out_share=0.4, seed=_seed_that_holds_out("right", corrections))
+    seed = _seed_that_holds_out("right", corrections, 0.4)
+    config = replace(QUICK, held_out_share=0.4, seed=seed)
     result = finish(base, corrections, config=config)
     assert not result.kept
     assert result.reason.startswith("The old version is kept, because")
     assert (result.learned, result.held_out) == (5, 3)
 
 
-def _seed_that_holds_out(subject: str, corrections: list[SliceSample]) -> int:
+def test_the_loss_decides_where_neither_version_finds_what_is_held_out(base):
+    timid = replace(QUICK, steps=10, learning_rate=3e-4, learn_held_out=False)
+    result = finish(base, inverted(disc_slices(6, "new")), config=timid)
+    assert np.nanmax(result.dice_before) == np.nanmax(result.dice_after) == 0
+    assert result.kept
+    before, after = map(float, re.findall(r"loss (\S+) before and (\S+) after,", result.reason)[0])
+    assert after < before
+
+
+def _seed_that_holds_out(subject: str, corrections: list[SliceSample], share: float) -> int:
     for seed in range(1000):
-        _, held_out = split_held_out(corrections, 0.4, 4, seed)
+        _, held_out = split_held_out(corrections, share, 4, seed)
         if {sample.subject for sample in held_out} == {subject}:
             return seed
     raise AssertionError("no seed holds out these slices")

@@ -23,7 +23,7 @@ from .interpolation import step_back
 from .loop import train
 from .parts import as_part
 from .presets import TrainingConfig
-from .validation import score_slices
+from .validation import SliceScore, score_slices
 
 # Larger slices than the usual ones need more patches to be seen whole. Smaller ones than a patch
 # cost less, so in the same time more of them are learned, which forgets less.
@@ -138,8 +138,8 @@ class FineTuningFinished:
 
     Attributes:
         network: the retrained network, also where it is not kept.
-        kept: whether it is better than the current version on the held-out slices, or none
-            were held out.
+        kept: whether it is better than the current version on the held-out slices, by the mean
+            Dice or, where that is equal, by the loss; also if none were held out.
         reason: one sentence saying why it was kept or not.
         dice_before, dice_after: Dice of each structure on the held-out slices with the current
             version and with the new network; ``None`` if no slice was held out.
@@ -342,12 +342,12 @@ def _judge(
         )
         for candidate in (current.network, network)
     )
-    kept = after.mean_dice > before.mean_dice
+    kept = _is_better(after, before)
     slices = "1 corrected slice" if len(held_out) == 1 else f"{len(held_out)} corrected slices"
-    numbers = (
-        f"mean Dice {before.mean_dice:.3f} before and {after.mean_dice:.3f} after on {slices} "
-        "held out"
-    )
+    numbers = f"mean Dice {before.mean_dice:.3f} before and {after.mean_dice:.3f} after"
+    if after.mean_dice == before.mean_dice:
+        numbers += f", loss {before.loss:.3f} before and {after.loss:.3f} after,"
+    numbers += f" on {slices} held out"
     reason = (
         f"The new version is kept: {numbers}."
         if kept
@@ -363,3 +363,8 @@ def _judge(
         held_out=len(held_out),
         distance=distance,
     )
+
+
+def _is_better(after: SliceScore, before: SliceScore) -> bool:
+    """By Dice; by the loss where Dice cannot tell, as in slices that hardly show a structure."""
+    return (after.mean_dice, -after.loss) > (before.mean_dice, -before.loss)
