@@ -17,6 +17,7 @@ from split import Split, read_split
 from funet.annotations.sample_archive import save_samples
 from funet.annotations.samples import SliceSample
 from funet.evaluation.metrics import dice
+from funet.files import atomic_file
 from funet.images.preprocessing_settings import Preprocessing
 from funet.images.segmentations import Segment
 from funet.images.tilting import Rotation, tilts_about
@@ -188,7 +189,8 @@ def renew(recipe: Recipe, folder: Path, arguments: argparse.Namespace, split: Sp
     metrics = _measure(Model(manifest, model.network), arguments.data, recipe, split)
     kept = save_samples(folder / SAMPLES_NAME, phantoms)
     renewed = replace(manifest, metrics=metrics).with_files(manifest.weights, kept)
-    (folder / MANIFEST_NAME).write_bytes(dump_manifest(renewed))
+    with atomic_file(folder / MANIFEST_NAME) as temporary:
+        temporary.write_bytes(dump_manifest(renewed))
 
 
 def learned_extent(recipe: Recipe, data: Path, subjects: Sequence[str]) -> dict[str, object]:

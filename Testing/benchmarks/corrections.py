@@ -136,7 +136,8 @@ def measure(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
         "model": arguments.model,
         "weights_sha256": ModelStore().load(arguments.model).manifest.weights_sha256,
     }
-    record |= size_of("corrections", arguments)  # a run that goes on may add subjects and seeds
+    if not arguments.arms:  # a run that goes on may add subjects and seeds
+        record |= size_of("corrections", arguments)
     done = {(one["arm"], one["subject"], one["seed"]) for one in record["records"]}
     for world in worlds(arguments):
         began = time.monotonic()
