@@ -120,8 +120,7 @@ def test_the_dice_of_held_out_slices_is_told_after_every_epoch(base):
 def test_a_version_that_is_not_better_is_not_kept(base):
     wrong = [replace(s, labels=np.roll(s.labels, 17, 0)) for s in disc_slices(5, "new")]
     corrections = [*wrong, *disc_slices(3, "right")]
-    seed = _seed_that_holds_out("right", corrections, 0.4)
-    config = replace(QUICK, held_out_share=0.4, seed=seed)
+    config = replace(QUICK, held_out_share=0.4, seed=_seed_that_holds_out("right", corrections))
     result = finish(base, corrections, config=config)
     assert not result.kept
     assert result.reason.startswith("The old version is kept, because")
@@ -137,9 +136,9 @@ def test_the_loss_decides_where_neither_version_finds_what_is_held_out(base):
     assert after < before
 
 
-def _seed_that_holds_out(subject: str, corrections: list[SliceSample], share: float) -> int:
+def _seed_that_holds_out(subject: str, corrections: list[SliceSample]) -> int:
     for seed in range(1000):
-        _, held_out = split_held_out(corrections, share, 4, seed)
+        _, held_out = split_held_out(corrections, 0.4, 4, seed)
         if {sample.subject for sample in held_out} == {subject}:
             return seed
     raise AssertionError("no seed holds out these slices")
