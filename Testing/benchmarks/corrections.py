@@ -27,7 +27,7 @@ from corrections_report import write_report
 from learners import ABLATION, OTHERS, Learner, kept_if_better, ours
 from simulated_changes import CHANGES
 from simulated_reader import ORDERS, Record, Subject, World, read_subject, simulate
-from stored_records import read_record, read_split, settings_of, size_of, write_record
+from stored_records import open_record, read_split, write_record
 
 from funet.annotations.samples import SliceSample, samples_from_volume
 from funet.loss_config import LossConfig
@@ -130,14 +130,16 @@ def worlds(arguments: argparse.Namespace) -> Iterator[World]:
 
 def measure(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
     """Simulate all that the file does not hold yet, and store it after every subject."""
-    record = read_record(path) or settings_of("corrections", arguments) | {
-        "experiment": arguments.experiment,
-        "change": arguments.change,
-        "model": arguments.model,
-        "weights_sha256": ModelStore().load(arguments.model).manifest.weights_sha256,
-    }
-    if not arguments.arms:  # a run that goes on may add subjects and seeds
-        record |= size_of("corrections", arguments)
+    record = open_record(
+        path,
+        "corrections",
+        arguments,
+        renew=not arguments.arms,
+        experiment=arguments.experiment,
+        change=arguments.change,
+        model=arguments.model,
+        weights_sha256=ModelStore().load(arguments.model).manifest.weights_sha256,
+    )
     done = {(one["arm"], one["subject"], one["seed"]) for one in record["records"]}
     for world in worlds(arguments):
         began = time.monotonic()

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from from_nothing_report import write_report
 from simulated_reader import Subject, mean_dice, predict, read_subject
-from stored_records import read_record, read_split, settings_of, write_record
+from stored_records import open_record, read_split, write_record
 
 from funet.annotations.samples import samples_from_volume
 from funet.loss_config import LossConfig
@@ -112,7 +112,7 @@ def measure_one(
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure all that the file does not hold yet, and store it after every subject."""
     path = arguments.output / f"from_nothing_{arguments.data.name}.json"
-    record = read_record(path) or settings_of("from_nothing", arguments)
+    record = open_record(path, "from_nothing", arguments)
     like = ModelStore().load(arguments.like)
     names = read_split(arguments.data)[arguments.part][: arguments.subjects]
     done = {(one["subject"], one["seed"]) for one in record["records"]}

@@ -24,7 +24,7 @@ from corrections_report import write_report
 from from_nothing import annotated, learn, read_arguments, ways
 from learners import Learner, Lesson, from_scratch, full_fine_tuning, ours
 from simulated_reader import World, predict, read_subject, simulate
-from stored_records import read_record, read_split, settings_of, write_record
+from stored_records import open_record, read_split, write_record
 
 from funet.annotations.samples import samples_from_volume
 from funet.models.model import Model
@@ -85,12 +85,15 @@ def worlds(arguments: argparse.Namespace) -> Iterator[World]:
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure all that the file does not hold yet, and store it after every subject."""
     path = arguments.output / f"own_models_{arguments.data.name}.json"
-    record = read_record(path) or settings_of("own_models", arguments) | {
-        "experiment": "own",
-        "model": arguments.like,
-        "weights_sha256": ModelStore().load(arguments.like).manifest.weights_sha256,
-        "taught_by": TAUGHT_BY,
-    }
+    record = open_record(
+        path,
+        "own_models",
+        arguments,
+        experiment="own",
+        model=arguments.like,
+        weights_sha256=ModelStore().load(arguments.like).manifest.weights_sha256,
+        taught_by=TAUGHT_BY,
+    )
     done = {(one["subject"], one["seed"]) for one in record["records"]}
     began = time.monotonic()
     for world in worlds(arguments):

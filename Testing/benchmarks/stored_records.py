@@ -33,36 +33,29 @@ def command_of(script: str, words: Sequence[str]) -> str:
     return shlex.join(["python", f"Testing/benchmarks/{script}.py", *shown])
 
 
-def settings_of(script: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """All that somebody needs to repeat a simulation, with no record yet.
+def open_record(
+    path: Path, script: str, arguments: argparse.Namespace, *, renew: bool = True, **more: Any
+) -> dict[str, Any]:
+    """Open a result file to go on with it, or begin one: all that somebody needs to repeat it.
 
     Args:
+        path: the file, which need not exist.
         script: name of the script without its suffix.
         arguments: with ``words`` (as typed), ``data``, ``subjects`` and ``seeds``.
+        renew: whether the command and its size replace those of the file, because a run that goes
+            on may add subjects and seeds.
+        more: settings of this script alone.
     """
-    return {
-        **size_of(script, arguments),
-        "data": arguments.data.name,
-        **run_record(seconds=0.0),
-        "records": [],
-    }
-
-
-def size_of(script: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """What a simulation was asked for: the command, and how many subjects and seeds."""
-    return {
+    size = {
         "command": command_of(script, arguments.words),
         "subjects": arguments.subjects,
         "seeds": list(range(arguments.seeds)),
     }
-
-
-def read_record(path: Path) -> dict[str, Any] | None:
-    """Read a result file, if there is one."""
-    if not path.exists():
-        return None
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return record
+    if path.exists():
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return record | size if renew else record
+    data = arguments.data.name
+    return {**size, "data": data, **run_record(seconds=0.0), **more, "records": []}
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
