@@ -105,7 +105,7 @@ def test_only_what_is_not_held_learns(lesson: Lesson) -> None:
     "options",
     [
         {"changes": {"loss": LossConfig("cross_entropy", dice_weight=1.0)}},
-        {"changes": {"schedule": "constant"}},
+        {"changes": {"schedule": "cosine"}},
         {"changes": {"freeze_statistics": False}},
         {"averaging": None},
         {"augmentation": None},

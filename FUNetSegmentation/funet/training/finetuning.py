@@ -52,7 +52,7 @@ class FineTuneConfig:
             ones in proportion to their longest side, and for smaller ones in inverse proportion to
             its square, at most 120.
         batch_size: slices in a batch.
-        learning_rate: largest step size of the optimiser.
+        learning_rate: step size of the optimiser, the same from the first step to the last.
         encoder_rate: learning rate of the contracting path relative to the rest.
         replay_share: share of each batch that repeats what the model learned before, in [0, 1).
         held_out_share: share of the corrected slices that only judge the new version.
@@ -78,7 +78,7 @@ class FineTuneConfig:
     least_for_held_out: int = 4
     learn_held_out: bool = True
     averaging: float | None = 0.9
-    distances: tuple[float, float] = (0.25, 0.7)
+    distances: tuple[float, float] = (0.25, 0.6)
     dice_to_keep: float = 0.8
     augmentation: Augmentation | None = field(default_factory=lambda: _SLIGHT_CHANGES)
     crop: tuple[int, int] | None = (_PATCH_SIDE, 160)
@@ -113,7 +113,8 @@ class FineTuneConfig:
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             weight_decay=1e-4,
-            schedule="cosine",
+            # So few steps cannot spare those that a falling rate would make small.
+            schedule="constant",
             loss=replace(loss, dice_weight=1.0),
             augmentation=self.augmentation,
             crop=None if self.crop is None else min(max(longest // 2, self.crop[0]), self.crop[1]),
