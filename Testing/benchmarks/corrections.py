@@ -26,7 +26,7 @@ from typing import Any
 from corrections_report import write_report
 from learners import ABLATION, OTHERS, Learner, kept_if_better, ours
 from simulated_changes import CHANGES
-from simulated_reader import ORDERS, Record, Subject, World, read_subject, simulate
+from simulated_reader import Record, Subject, World, read_subject, simulate
 from stored_records import open_record, read_split, write_record
 
 from funet.annotations.samples import SliceSample, samples_from_volume
@@ -38,6 +38,7 @@ from funet.training.augmentation import Augmentation
 from funet.training.loop import train
 from funet.training.presets import TrainingConfig
 
+ORDERS = ("worklist", "random", "sequential", "by eye")
 OTHER_VOLUMES = 2  # of the same machine as the corrected one, never corrected
 SEED_OF_CEILING = 0
 

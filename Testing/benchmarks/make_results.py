@@ -21,6 +21,7 @@ from typing import Any
 import corrections_report
 import from_nothing_report
 import midbrain_pictures_report
+import slices_to_target_report
 import speed_report
 import worklist_report
 from results_page import PAGE, Sources, page
@@ -40,6 +41,7 @@ REPORTS: dict[str, Callable[[dict[str, Any], Path], None]] = {
     "own_models_*.json": corrections_report.write_report,
     "from_nothing_*.json": from_nothing_report.write_report,
     "worklist_*.json": worklist_report.write_report,
+    "slices_to_target_*.json": slices_to_target_report.write_report,
     "midbrain_pictures.json": midbrain_pictures_report.write_report,
     "speed.json": speed_report.write_report,
 }

@@ -147,7 +147,7 @@ SECTIONS: Mapping[str, Callable[[Sources], Blocks]] = {
     "What a correction is worth": reports(
         "corrections_*.json", "ablation_*.json", "from_nothing_*.json", "own_models_*.json"
     ),
-    "The worklist": reports("worklist_*.json"),
+    "The worklist": reports("worklist_*.json", "slices_to_target_*.json"),
     "Looking at the midbrain model": reports("midbrain_pictures.json"),
     "Speed": reports("speed.json"),
     "Faults, bad input, hostile files": reports("faults.json", "fuzzing.json", "soak.json"),

@@ -22,8 +22,6 @@ from funet.networks import UNet
 from funet.prediction.inference import Prediction, Predictor
 from funet.prediction.review import worklist
 
-ORDERS = ("worklist", "random", "sequential", "by eye")
-
 
 @dataclass(frozen=True)
 class Subject:
@@ -160,10 +158,7 @@ def simulate(
     Args:
         world: where it happens.
         arm: name for the records.
-        order: one of :data:`ORDERS`: by the worklist of the newest model, at random, one after the
-            other, or by eye; at random and one after the other skip the slices in which nothing
-            was predicted, as a reader would, until no other is left. By eye goes by the truth: the
-            middle of the structures, then halfway to their ends, and so on.
+        order: in which slices are corrected, see :func:`order_of`.
         learner: how the corrected slices are learned; always from the base.
         counts: numbers of corrected slices, rising.
     """
@@ -172,20 +167,33 @@ def simulate(
     newest = world.before
     records = []
     for count in counts:
-        waiting = _order(order, world.subject, newest, corrected, rng)
+        waiting = order_of(order, world.subject, newest, corrected, rng)
         corrected += waiting[: count - len(corrected)]
-        network, newest, seconds = _learn(world, learner, corrected)
+        network, newest, seconds = retrained(world, learner, corrected)
         records.append(_record(world, arm, network, newest, corrected, seconds))
     return records
 
 
-def _order(
+def order_of(
     order: str,
     subject: Subject,
     newest: Prediction,
     corrected: Sequence[int],
     rng: np.random.Generator,
 ) -> list[int]:
+    """Slices that are not corrected yet, in the order in which a reader would take them.
+
+    Args:
+        order: ``"worklist"`` of the newest model; ``"random"`` or ``"sequential"``, which skip the
+            slices in which nothing was predicted, as a reader would, until no other is left; or by
+            the truth, as one who sees the structures: ``"sequential by eye"`` skips the slices
+            without any, ``"by eye"`` takes the middle of the others, then halfway to their ends,
+            and so on.
+        subject: the volume.
+        newest: what the newest model makes of it.
+        corrected: indices of the corrected slices.
+        rng: what a random order is drawn from.
+    """
     if order == "by eye":
         shown = np.moveaxis(subject.reference.array, newest.slice_axis, 0).any((1, 2))
         ranked = _from_the_middle(np.flatnonzero(shown).tolist())
@@ -195,7 +203,8 @@ def _order(
     else:
         every = np.arange(len(newest.doubt))
         ranked = (rng.permutation(every) if order == "random" else every).tolist()
-        slices = np.moveaxis(newest.label_map.array, newest.slice_axis, 0)
+        seen = subject.reference if order == "sequential by eye" else newest.label_map
+        slices = np.moveaxis(seen.array, newest.slice_axis, 0)
         ranked.sort(key=lambda index: not slices[index].any())
     return [index for index in ranked if index not in corrected]
 
@@ -213,9 +222,10 @@ def _from_the_middle(slices: Sequence[int]) -> list[int]:
     return ranked
 
 
-def _learn(
+def retrained(
     world: World, learner: Learner, corrected: Sequence[int]
 ) -> tuple[Model, Prediction, float]:
+    """Let a model learn the corrected slices and segment again; the seconds that both took."""
     subject = world.subject
     began = time.monotonic()
     samples = samples_from_volume(
@@ -229,6 +239,14 @@ def _learn(
     )
     model = Model(world.base.manifest, network)
     return model, predict(model, subject), time.monotonic() - began
+
+
+def whole_dice(world: World, newest: Prediction, corrected: Sequence[int]) -> float:
+    """Dice of the whole volume, corrected slices taken as they were drawn."""
+    truth = np.moveaxis(world.subject.reference.array, newest.slice_axis, 0)
+    whole = np.moveaxis(newest.label_map.array, newest.slice_axis, 0).copy()
+    whole[list(corrected)] = truth[list(corrected)]
+    return mean_dice(whole, truth, world.structures)
 
 
 def _record(
@@ -247,8 +265,6 @@ def _record(
         labels = np.moveaxis(prediction.label_map.array, axis, 0)
         return mean_dice(labels[never], truth[never], world.structures)
 
-    whole = np.moveaxis(newest.label_map.array, axis, 0).copy()
-    whole[list(corrected)] = truth[list(corrected)]
     return Record(
         arm=arm,
         subject=world.subject.name,
@@ -257,7 +273,7 @@ def _record(
         same_before=on_never(world.before),
         same_after=on_never(newest),
         same_ceiling=on_never(world.best),
-        whole_after=mean_dice(whole, truth, world.structures),
+        whole_after=whole_dice(world, newest, corrected),
         others_after=world.score(model, world.others),
         base_after=world.score(model, world.base_task),
         seconds=seconds,

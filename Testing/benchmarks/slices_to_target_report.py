@@ -1,0 +1,121 @@
+"""How many slices readers corrected, as a table and as a figure, from the stored records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from corrections_report import COLOURS, finish_panel
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from results_captions import counted
+
+from funet.evaluation.statistics import paired_test
+from funet.evaluation.tables import Cell, Table, format_mean, format_p
+from funet.files import atomic_file
+
+# What a reader does without this tool; the others are told as shares of it.
+_USUAL = ("sequential", False)
+_PRODUCT = ("worklist", True)
+
+_ABOUT = (
+    "Model {model} on volumes of {data}, simulated change: {change}; {counts}. Slices corrected "
+    "until the mean Dice of the volume, corrected slices included, reaches {target:g}; with "
+    "Retrain after every {per_round}. *Sequential* skips slices in which nothing is predicted "
+    "while there are others; *sequential by eye* skips those that show no structure. Share of the "
+    "mean number of slices in sequential order without Retrain, and in the same order with "
+    "it; seconds are the mean of all retrainings of a volume.\n\n"
+)
+
+
+def needed_by(
+    records: Sequence[Mapping[str, Any]], what: str
+) -> dict[tuple[str, bool], NDArray[np.float64]]:
+    """Values of each order with and without Retrain, for each subject the mean of its seeds."""
+    subjects = sorted({one["subject"] for one in records})
+    ways = dict.fromkeys((one["order"], one["retrains"]) for one in records)
+    return {
+        (order, retrains): np.array(
+            [
+                np.mean(
+                    [
+                        one[what]
+                        for one in records
+                        if (one["order"], one["retrains"], one["subject"])
+                        == (order, retrains, subject)
+                    ]
+                )
+                for subject in subjects
+            ]
+        )
+        for order, retrains in ways
+    }
+
+
+def table_of(records: Sequence[Mapping[str, Any]]) -> Table:
+    """One row for each order, with and without Retrain."""
+    needed, seconds = needed_by(records, "slices"), needed_by(records, "seconds")
+    rows: list[tuple[Cell, ...]] = []
+    for way, slices in needed.items():
+        order, retrains = way
+        test = paired_test(slices.tolist(), needed[_PRODUCT].tolist())
+        deviation = float(slices.std(ddof=1)) if len(slices) > 1 else float("nan")
+        rows.append(
+            (
+                order,
+                "yes" if retrains else "no",
+                format_mean(float(slices.mean()), deviation, decimals=1, deviation_decimals=1),
+                f"{np.median(slices):g}",
+                f"{slices.mean() / needed[_USUAL].mean():.0%}",
+                f"{slices.mean() / needed['sequential', retrains].mean():.0%}",
+                "–" if way == _PRODUCT else format_p(test.wilcoxon_p),
+                f"{seconds[way].mean():.0f}" if retrains else "–",
+            )
+        )
+    columns = (
+        *("order", "Retrain", "slices", "median", "of sequential without", "of sequential alike"),
+        *("Wilcoxon p against the worklist with Retrain", "seconds"),
+    )
+    return Table(columns, tuple(rows))
+
+
+def write_report(record: Mapping[str, Any], stem: Path) -> None:
+    """Write <stem>.md and <stem>.png from the content of <stem>.json.
+
+    Args:
+        record: the settings, and the records under ``"records"``.
+        stem: the path without a suffix.
+    """
+    records = record["records"]
+    subjects = len({one["subject"] for one in records})
+    counts = f"{counted(subjects, 'subject')} × {counted(len(record['seeds']), 'seed')}"
+    text = _ABOUT.format(**dict(record) | {"counts": counts})
+    with atomic_file(stem.with_suffix(".md")) as temporary:
+        temporary.write_text(text + table_of(records).to_markdown(), encoding="utf-8")
+    _draw(needed_by(records, "slices"), stem.with_suffix(".png"))
+
+
+def _draw(needed: Mapping[tuple[str, bool], NDArray[np.float64]], path: Path) -> None:
+    figure = Figure(figsize=(7.5, 3.4), layout="constrained", dpi=110)
+    panel = figure.subplots()
+    orders = list(dict.fromkeys(order for order, _ in needed))
+    for rank, (retrains, name) in enumerate(((True, "with Retrain"), (False, "without"))):
+        places = np.arange(len(orders)) + (rank - 0.5) * 0.38
+        values = [needed[order, retrains] for order in orders]
+        means = [float(one.mean()) for one in values]
+        panel.barh(places, means, 0.36, color=COLOURS[rank], alpha=0.75, label=name)
+        for place, slices, mean in zip(places, values, means, strict=True):
+            panel.plot(slices, [place] * len(slices), ".", color="black", alpha=0.4, markersize=5)
+            panel.annotate(
+                f"{mean:.1f}", (0.3, place), va="center", color="white", fontweight="bold"
+            )
+    panel.set_yticks(range(len(orders)), orders)
+    panel.invert_yaxis()
+    panel.set_xlabel("corrected slices (bar: mean; a point is a subject)")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    finish_panel(panel, "Slices to correct until the volume is good enough")
+    with atomic_file(path) as temporary:
+        FigureCanvasAgg(figure).print_png(str(temporary), metadata={"Software": None})
