@@ -207,14 +207,18 @@ def _draw(groups: Sequence[Group], path: Path) -> None:
 
 
 def _curves(panel: Axes, groups: Sequence[Group], where: str, along: str, title: str) -> None:
-    for rank, arm in enumerate(dict.fromkeys(group.arm for group in groups)):
+    arms = list(dict.fromkeys(group.arm for group in groups))
+    # Thinner and thinner, so that of equal curves all are seen.
+    widths = np.linspace(5.5, 1.2, len(arms))
+    for rank, (arm, width) in enumerate(zip(arms, widths, strict=True)):
         mine = [group for group in groups if group.arm == arm]
         x = [float(one.corrected) if along != "seconds" else one.seconds for one in mine]
         y = [one.mean(f"{where}_after") for one in mine]
         if along != "seconds":
             x, y = [0.0, *x], [mine[0].mean(f"{where}_before"), *y]
         style = "-" if arm.startswith("ours") else "--"
-        panel.plot(x, y, style, marker="o", color=COLOURS[rank % len(COLOURS)], label=arm)
+        colour, size = COLOURS[rank % len(COLOURS)], 3 + width
+        panel.plot(x, y, style, linewidth=width, marker="o", ms=size, color=colour, label=arm)
     ceiling = np.mean([group.mean(f"{where}_ceiling") for group in groups])
     panel.axhline(float(ceiling), color="black", linestyle=":", linewidth=1)
     panel.annotate(
