@@ -84,6 +84,13 @@ def measure(setting: Setting, names: Sequence[str]) -> Iterator[dict[str, Any]]:
         yield record | {"load": load, "cases": cases}
 
 
+def renewed(stored: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the cases of a run of some into a stored record; they say when and how it was made."""
+    run = {name: value for name, value in record.items() if name != "cases"}
+    cases = {name: one | {"run": run} for name, one in record["cases"].items()}
+    return {**stored, "cases": stored["cases"] | cases}
+
+
 def peer_versions() -> dict[str, str]:
     """The versions of the peers that are installed."""
     found = {}
@@ -117,7 +124,9 @@ def main(words: Sequence[str] | None = None) -> int:
     """Read the command line, measure, and write the results."""
     words = sys.argv[1:] if words is None else list(words)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default=",".join(CASES), help="cases, joined by commas")
+    parser.add_argument(
+        "--only", help="cases, joined by commas; those that were measured before stay"
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--output", type=Path, default=Path("Resources/Results"))
@@ -129,9 +138,13 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments.output.mkdir(parents=True, exist_ok=True)
     stem = arguments.output / "speed"
     command = {"command": command_of("speed", words)}
-    for measured in measure(setting, arguments.only.split(",")):
+    path = stem.with_suffix(".json")
+    stored = json.loads(path.read_text("utf-8")) if arguments.only and path.is_file() else None
+    for measured in measure(setting, arguments.only.split(",") if arguments.only else list(CASES)):
         record = command | measured
-        write_record(stem.with_suffix(".json"), record)  # what a killed run has measured stays
+        if stored is not None:
+            record = renewed(stored, record)
+        write_record(path, record)  # what a killed run has measured stays
     write_report(record, stem)
     for name, curve in curves_of(record).items():
         logger.info("time against %s: power %.2f", name, curve["exponent"])

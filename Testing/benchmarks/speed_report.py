@@ -86,7 +86,6 @@ def curves_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
 def write_report(record: Mapping[str, Any], stem: Path) -> None:
     """Write ``<stem>.md`` and ``<stem>.png`` from the content of ``<stem>.json`` alone."""
     machine = record["machine"]
-    load = record["load"]
     flags = ", ".join(machine["flags"]) or "none of those that matter here"
     parts = [
         "# Speed",
@@ -97,8 +96,13 @@ def write_report(record: Mapping[str, Any], stem: Path) -> None:
         f"![{_CAPTION}]({stem.name}.png)",
         f"**Figure.** {_CAPTION}: how many times better each number is than its goal (red: worse), "
         "and how time grows.",
-        f"CPU flags: {flags}. Load of the machine {load['before'][0]:.1f} before and "
-        f"{load['after'][0]:.1f} after, on {machine['cores']} cores; {machine['threads']} threads.",
+        f"CPU flags: {flags}. {_load(record)}, on {machine['cores']} cores; "
+        f"{machine['threads']} threads.",
+    ]
+    parts += [
+        f"*{name}* was measured in a later run. {_load(one['run'])}. {provenance(one['run'])}"
+        for name, one in record["cases"].items()
+        if "run" in one
     ]
     if curves_of(record):
         parts += [
@@ -116,6 +120,11 @@ def write_report(record: Mapping[str, Any], stem: Path) -> None:
     with atomic_file(stem.with_suffix(".md")) as temporary:
         temporary.write_text("\n\n".join(one.strip() for one in parts) + "\n", encoding="utf-8")
     _draw(record, stem.with_suffix(".png"))
+
+
+def _load(run: Mapping[str, Any]) -> str:
+    before, after = (run["load"][when][0] for when in ("before", "after"))
+    return f"Load of the machine {before:.1f} before and {after:.1f} after"
 
 
 def _draw(record: Mapping[str, Any], path: Path) -> None:

@@ -16,7 +16,7 @@ from speed_cases_inference import multiplications, products
 from speed_cases_loss import LOSSES
 from speed_inputs import disc_volume, untrained_model
 from speed_report import curves_table, goals_of, goals_table, write_report
-from speed_timing import Goal, exponent, interleaved, recorded, seconds_of
+from speed_timing import Goal, Measured, exponent, interleaved, recorded, seconds_of
 from torch import nn
 
 # Every case once; those that start processes take seconds even so.
@@ -58,6 +58,27 @@ def test_the_report_is_made_from_the_record_alone(output):
     assert goals_table(record).to_markdown() in text
     assert provenance(record) in text
     assert imread(output / "speed.png").shape[1] > 1000
+
+
+def test_a_case_measured_again_leaves_the_others_and_tells_its_own_run(tmp_path, monkeypatch):
+    def case(setting):
+        return Measured(times={"call": [0.1] * setting.repeats}, goals=[Goal("time", 0.1, 1.0)])
+
+    monkeypatch.setattr(speed, "CASES", {"first": case, "second": case})
+    words = ["--quick", "--output", str(tmp_path), "--repeats"]
+    assert speed.main([*words, "1"]) == 0
+    path = tmp_path / "speed.json"
+    before = json.loads(path.read_text("utf-8"))
+    assert speed.main([*words, "2", "--only", "first"]) == 0
+    after = json.loads(path.read_text("utf-8"))
+    again = after["cases"].pop("first")
+    assert again["times"] == {"call": [0.1, 0.1]}
+    assert again["run"]["repeats"] == 2
+    del before["cases"]["first"]
+    assert after == before
+    text = (tmp_path / "speed.md").read_text("utf-8")
+    assert "*first* was measured in a later run." in text
+    assert provenance(again["run"]) in text
 
 
 @pytest.mark.parametrize(
