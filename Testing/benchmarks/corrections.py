@@ -27,6 +27,7 @@ from corrections_report import write_report
 from learners import ABLATION, OTHERS, Learner, kept_if_better, ours
 from simulated_changes import CHANGES
 from simulated_reader import Record, Subject, World, read_subject, simulate
+from simulation_arguments import numbers, parsed, simulation_parser
 from stored_records import open_record, read_split, write_record
 
 from funet.annotations.samples import SliceSample, samples_from_volume
@@ -171,26 +172,18 @@ def _line(found: Sequence[Record]) -> str:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Read the command line, simulate, and write the results."""
-    words = sys.argv[1:] if words is None else list(words)
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = simulation_parser(__doc__.splitlines()[0])
     parser.add_argument("--experiment", choices=("corrections", "ablation"), required=True)
     parser.add_argument("--change", choices=tuple(CHANGES), required=True)
     parser.add_argument("--model", required=True, help="id or folder of a model")
-    parser.add_argument("--data", type=Path, required=True, help="folder with images/ and labels/")
-    parser.add_argument("--part", default="test", help="part of the split to correct")
-    parser.add_argument("--subjects", type=int, default=10)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--counts", type=lambda text: [int(n) for n in text.split(",")])
+    parser.add_argument("--counts", type=numbers)
     parser.add_argument("--training", type=int, help="learn the ceiling from so many subjects")
     parser.add_argument("--ceiling-steps", type=int, default=1500)
     parser.add_argument("--arms", default="", help="only the arms whose names begin so")
     parser.add_argument("--cache", type=Path, default=Path("build/corrections"))
-    parser.add_argument("--output", type=Path, default=Path("Resources/Results"))
-    arguments = parser.parse_args(words)
-    arguments.words = words
+    arguments = parsed(parser, words)
     if arguments.counts is None:
         arguments.counts = [3] if arguments.experiment == "ablation" else [3, 6]
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     name = f"{arguments.experiment}_{arguments.model}_{arguments.change}"
     write_report(measure(arguments, arguments.output / f"{name}.json"), arguments.output / name)
     return 0

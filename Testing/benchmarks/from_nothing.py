@@ -18,13 +18,13 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from from_nothing_report import write_report
 from simulated_reader import Subject, mean_dice, predict, read_subject
+from simulation_arguments import numbers, parsed, simulation_parser
 from stored_records import open_record, read_split, write_record
 
 from funet.annotations.samples import samples_from_volume
@@ -144,21 +144,10 @@ def read_arguments(
         words: the command line; that of the process if ``None``.
         counts: numbers of slices, if it names none.
     """
-    words = sys.argv[1:] if words is None else list(words)
-    parser = argparse.ArgumentParser(description=description)
+    parser = simulation_parser(description)
     parser.add_argument("--like", required=True, help="model whose preprocessing is taken")
-    parser.add_argument("--data", type=Path, required=True, help="folder with images/ and labels/")
-    parser.add_argument("--part", default="test", help="part of the split")
-    parser.add_argument("--subjects", type=int, default=10)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument(
-        "--counts", type=lambda text: [int(number) for number in text.split(",")], default=counts
-    )
-    parser.add_argument("--output", type=Path, default=Path("Resources/Results"))
-    arguments = parser.parse_args(words)
-    arguments.words = words
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    return arguments
+    parser.add_argument("--counts", type=numbers, default=counts)
+    return parsed(parser, words)
 
 
 def main(words: Sequence[str] | None = None) -> int:

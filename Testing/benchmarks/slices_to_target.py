@@ -26,6 +26,7 @@ import numpy as np
 from learners import Learner, ours
 from simulated_changes import CHANGES
 from simulated_reader import World, order_of, read_subject, retrained, whole_dice
+from simulation_arguments import parsed, simulation_parser
 from slices_to_target_report import write_report
 from stored_records import open_record, read_split, write_record
 
@@ -131,20 +132,13 @@ def measure(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Read the command line, simulate, and write the results."""
-    words = sys.argv[1:] if words is None else list(words)
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = simulation_parser(__doc__.splitlines()[0])
     parser.add_argument("--change", choices=tuple(CHANGES), required=True)
     parser.add_argument("--model", required=True, help="id or folder of a model")
-    parser.add_argument("--data", type=Path, required=True, help="folder with images/ and labels/")
-    parser.add_argument("--part", default="test", help="part of the split to correct")
-    parser.add_argument("--subjects", type=int, default=10)
-    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--target", type=float, default=0.9, help="mean Dice of the volume")
     parser.add_argument("--per-round", type=int, default=3, help="slices between two retrainings")
-    parser.add_argument("--output", type=Path, default=Path("Resources/Results"))
-    arguments = parser.parse_args(words)
-    arguments.words = words
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    parser.set_defaults(seeds=1)
+    arguments = parsed(parser, words)
     stem = arguments.output / f"slices_to_target_{arguments.model}_{arguments.change}"
     write_report(measure(arguments, stem.with_suffix(".json")), stem)
     return 0
