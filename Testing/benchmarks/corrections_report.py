@@ -210,19 +210,21 @@ def _curves(panel: Axes, groups: Sequence[Group], where: str, along: str, title:
     arms = list(dict.fromkeys(group.arm for group in groups))
     # Thinner and thinner, so that of equal curves all are seen.
     widths = np.linspace(5.5, 1.2, len(arms))
+    least = 1.0
     for rank, (arm, width) in enumerate(zip(arms, widths, strict=True)):
         mine = [group for group in groups if group.arm == arm]
         x = [float(one.corrected) if along != "seconds" else one.seconds for one in mine]
         y = [one.mean(f"{where}_after") for one in mine]
         if along != "seconds":
             x, y = [0.0, *x], [mine[0].mean(f"{where}_before"), *y]
+        least = min(least, *y)
         style = "-" if arm.startswith("ours") else "--"
         colour, size = COLOURS[rank % len(COLOURS)], 3 + width
         panel.plot(x, y, style, linewidth=width, marker="o", ms=size, color=colour, label=arm)
     ceiling = np.mean([group.mean(f"{where}_ceiling") for group in groups])
     panel.axhline(float(ceiling), color="black", linestyle=":", linewidth=1)
     panel.annotate(
-        "ceiling", (1, float(ceiling)), xycoords=("axes fraction", "data"), ha="right", va="bottom"
+        "ceiling", (0.02, float(ceiling)), xycoords=("axes fraction", "data"), va="bottom"
     )
     if along == "seconds":
         panel.set_xscale("log")
@@ -231,7 +233,7 @@ def _curves(panel: Axes, groups: Sequence[Group], where: str, along: str, title:
         panel.xaxis.set_minor_formatter(NullFormatter())
     panel.set_xlabel(along)
     panel.set_ylabel("mean Dice")
-    panel.set_ylim(0, 1)
+    panel.set_ylim(max(0.0, math.floor(10 * least - 0.5) / 10), 1)
     finish_panel(panel, title)
 
 
