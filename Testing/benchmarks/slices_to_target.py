@@ -30,7 +30,7 @@ from simulation_arguments import parsed, simulation_parser
 from slices_to_target_report import write_report
 from stored_records import open_record, read_split, write_record
 
-from funet.models.model import load_samples_of
+from funet.models.model import Model, load_samples_of
 from funet.models.store import ModelStore
 
 ORDERS = ("worklist", "sequential", "sequential by eye")
@@ -80,9 +80,8 @@ def correct_until(
     return Effort(len(corrected), rounds, spent)
 
 
-def world_of(arguments: argparse.Namespace, name: str, seed: int) -> World:
+def world_of(arguments: argparse.Namespace, base: Model, name: str, seed: int) -> World:
     """One subject as the new machine sees it; nothing is measured on other volumes."""
-    base = ModelStore().load(arguments.model)
     return World(
         base=base,
         ceiling=base,
@@ -96,13 +95,14 @@ def world_of(arguments: argparse.Namespace, name: str, seed: int) -> World:
 
 def measure(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
     """Simulate all that the file does not hold yet, and store it after every subject."""
+    base = ModelStore().load(arguments.model)
     record = open_record(
         path,
         "slices_to_target",
         arguments,
         change=arguments.change,
         model=arguments.model,
-        weights_sha256=ModelStore().load(arguments.model).manifest.weights_sha256,
+        weights_sha256=base.manifest.weights_sha256,
         target=arguments.target,
         per_round=arguments.per_round,
     )
@@ -112,7 +112,7 @@ def measure(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
         if (name, seed) in done:
             continue
         began = time.monotonic()
-        world = world_of(arguments, name, seed)
+        world = world_of(arguments, base, name, seed)
         for order in ORDERS:
             for retrains in (True, False):
                 effort = correct_until(
