@@ -141,6 +141,8 @@ def measure(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
         change=arguments.change,
         model=arguments.model,
         weights_sha256=ModelStore().load(arguments.model).manifest.weights_sha256,
+        counts=list(arguments.counts),
+        ceiling_steps=arguments.ceiling_steps,
     )
     done = {(one["arm"], one["subject"], one["seed"]) for one in record["records"]}
     for world in worlds(arguments):

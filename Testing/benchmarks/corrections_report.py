@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from numpy.typing import NDArray
+from report_files import write_page
 from results_captions import counted
 
 from funet.evaluation.statistics import paired_test
 from funet.evaluation.tables import Cell, Table, format_mean, format_p
-from funet.files import atomic_file
 
 # Okabe and Ito's colours, which colour-blind readers tell apart.
 COLOURS = (
@@ -80,13 +79,13 @@ class Group:
 
 
 _CHANGE = (
-    "Model {model} on volumes of {data}, simulated change: {change}; {counts}. The ceiling learned "
+    "Model {model} on volumes of {data}, simulated change: {change}; {size}. The ceiling learned "
     "all slices of all training subjects with the same change. *Forgotten* is the loss of Dice on "
     "volumes without the change. "
 )
 _OWN = (
     "New models of {data}, each taught by {taught_by} slices of one volume, which then segment "
-    "another one; {counts}. The ceiling is the shipped model {model}, which learned all slices of "
+    "another one; {size}. The ceiling is the shipped model {model}, which learned all slices of "
     "all training subjects. *Forgotten* is the loss of Dice on the volume that taught the model. "
 )
 _COLUMNS = (
@@ -176,21 +175,19 @@ def write_report(record: Mapping[str, Any], stem: Path) -> None:
     """
     groups = groups_of(record["records"])
     subjects = len({one["subject"] for one in record["records"]})
-    counts = f"{subjects} subjects × {counted(len(record['seeds']), 'seed')}"
+    size = f"{subjects} subjects × {counted(len(record['seeds']), 'seed')}"
     about = _OWN if record["experiment"] == "own" else _CHANGE
-    text = about.format(counts=counts, **record) + _COLUMNS
+    text = about.format(size=size, **record) + _COLUMNS
     tests = tests_of(groups)
     text += table_of(groups).to_markdown()
     if tests.rows:
         text += (
             f"\nPaired over subjects, positive where that way is better:\n\n{tests.to_markdown()}"
         )
-    with atomic_file(stem.with_suffix(".md")) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    _draw(groups, stem.with_suffix(".png"))
+    write_page(stem, text, _figure(groups))
 
 
-def _draw(groups: Sequence[Group], path: Path) -> None:
+def _figure(groups: Sequence[Group]) -> Figure:
     several = len({group.corrected for group in groups}) > 1
     figure = Figure(figsize=(12.0, 5.0), layout="constrained", dpi=110)
     if several:
@@ -202,8 +199,7 @@ def _draw(groups: Sequence[Group], path: Path) -> None:
         figure.legend(lines, names, loc="outside lower center", ncols=3, frameon=False)
     else:
         _bars(figure.subplots(1, 3, sharey=True), groups)
-    with atomic_file(path) as temporary:
-        FigureCanvasAgg(figure).print_png(str(temporary), metadata={"Software": None})
+    return figure
 
 
 def _curves(panel: Axes, groups: Sequence[Group], where: str, along: str, title: str) -> None:

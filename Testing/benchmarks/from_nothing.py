@@ -112,7 +112,7 @@ def measure_one(
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure all that the file does not hold yet, and store it after every subject."""
     path = arguments.output / f"from_nothing_{arguments.data.name}.json"
-    record = open_record(path, "from_nothing", arguments)
+    record = open_record(path, "from_nothing", arguments, counts=list(arguments.counts))
     like = ModelStore().load(arguments.like)
     names = read_split(arguments.data)[arguments.part][: arguments.subjects]
     done = {(one["subject"], one["seed"]) for one in record["records"]}

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 from corrections_report import COLOURS, finish_panel
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from report_files import write_page
 from results_captions import counted
 
 from funet.evaluation.tables import Cell, Table, format_mean
-from funet.files import atomic_file
 
 
 def write_report(record: Mapping[str, Any], stem: Path) -> None:
@@ -60,7 +59,4 @@ def write_report(record: Mapping[str, Any], stem: Path) -> None:
         f"{counted(len(record['seeds']), 'seed')}. Dice is the mean of the structures ± the "
         "standard deviation over subjects; seconds are the median of the training.\n\n"
     )
-    with atomic_file(stem.with_suffix(".md")) as temporary:
-        temporary.write_text(text + Table(columns, tuple(rows)).to_markdown(), encoding="utf-8")
-    with atomic_file(stem.with_suffix(".png")) as temporary:
-        FigureCanvasAgg(figure).print_png(str(temporary), metadata={"Software": None})
+    write_page(stem, text + Table(columns, tuple(rows)).to_markdown(), figure)

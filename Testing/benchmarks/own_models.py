@@ -93,6 +93,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         model=arguments.like,
         weights_sha256=ModelStore().load(arguments.like).manifest.weights_sha256,
         taught_by=TAUGHT_BY,
+        counts=list(arguments.counts),
     )
     done = {(one["subject"], one["seed"]) for one in record["records"]}
     began = time.monotonic()

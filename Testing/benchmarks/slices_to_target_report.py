@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 from corrections_report import COLOURS, finish_panel
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from report_files import write_page
 from results_captions import counted
 
 from funet.evaluation.statistics import paired_test
 from funet.evaluation.tables import Cell, Table, format_mean, format_p
-from funet.files import atomic_file
 
 # What a reader does without this tool; the others are told as shares of it.
 _USUAL = ("sequential", False)
@@ -93,12 +92,11 @@ def write_report(record: Mapping[str, Any], stem: Path) -> None:
     subjects = len({one["subject"] for one in records})
     counts = f"{counted(subjects, 'subject')} × {counted(len(record['seeds']), 'seed')}"
     text = _ABOUT.format(**dict(record) | {"counts": counts})
-    with atomic_file(stem.with_suffix(".md")) as temporary:
-        temporary.write_text(text + table_of(records).to_markdown(), encoding="utf-8")
-    _draw(needed_by(records, "slices"), stem.with_suffix(".png"))
+    text += table_of(records).to_markdown()
+    write_page(stem, text, _figure(needed_by(records, "slices")))
 
 
-def _draw(needed: Mapping[tuple[str, bool], NDArray[np.float64]], path: Path) -> None:
+def _figure(needed: Mapping[tuple[str, bool], NDArray[np.float64]]) -> Figure:
     figure = Figure(figsize=(7.5, 3.4), layout="constrained", dpi=110)
     panel = figure.subplots()
     orders = list(dict.fromkeys(order for order, _ in needed))
@@ -117,5 +115,4 @@ def _draw(needed: Mapping[tuple[str, bool], NDArray[np.float64]], path: Path) ->
     panel.set_xlabel("corrected slices (bar: mean; a point is a subject)")
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     finish_panel(panel, "Slices to correct until the volume is good enough")
-    with atomic_file(path) as temporary:
-        FigureCanvasAgg(figure).print_png(str(temporary), metadata={"Software": None})
+    return figure

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 from corrections_report import COLOURS, finish_panel
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
+from report_files import write_page
 from results_captions import provenance
 from speed_timing import Goal
 
 from funet.evaluation.tables import Cell, Table
-from funet.files import atomic_file
 
 _WORDS = {True: "yes", False: "**no**", None: "not measured"}
 _CAPTION = "Goals of speed, and scaling"
@@ -117,9 +116,7 @@ def write_report(record: Mapping[str, Any], stem: Path) -> None:
             steps_table(record).to_markdown(),
         ]
     parts += ["## Times", times_table(record).to_markdown(), provenance(record)]
-    with atomic_file(stem.with_suffix(".md")) as temporary:
-        temporary.write_text("\n\n".join(one.strip() for one in parts) + "\n", encoding="utf-8")
-    _draw(record, stem.with_suffix(".png"))
+    write_page(stem, "\n\n".join(one.strip() for one in parts) + "\n", _figure(record))
 
 
 def _load(run: Mapping[str, Any]) -> str:
@@ -127,7 +124,7 @@ def _load(run: Mapping[str, Any]) -> str:
     return f"Load of the machine {before:.1f} before and {after:.1f} after"
 
 
-def _draw(record: Mapping[str, Any], path: Path) -> None:
+def _figure(record: Mapping[str, Any]) -> Figure:
     known = [(case, goal) for case, goal in goals_of(record) if goal.value is not None]
     curves = curves_of(record)
     height = 1.6 + 0.27 * len(known)
@@ -138,8 +135,7 @@ def _draw(record: Mapping[str, Any], path: Path) -> None:
     else:
         left = figure.subplots()
     _draw_goals(left, known)
-    with atomic_file(path) as temporary:
-        FigureCanvasAgg(figure).print_png(str(temporary), metadata={"Software": None})
+    return figure
 
 
 def _draw_goals(panel: Axes, goals: Sequence[tuple[str, Goal]]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from funet.errors import InputError
 from funet.files import atomic_file
 from funet.provenance import run_record
 
@@ -41,21 +42,31 @@ def open_record(
     Args:
         path: the file, which need not exist.
         script: name of the script without its suffix.
-        arguments: with ``words`` (as typed), ``data``, ``subjects`` and ``seeds``.
+        arguments: with ``words`` (as typed), ``data``, ``part``, ``subjects`` and ``seeds``.
         renew: whether the command and its size replace those of the file, because a run that goes
             on may add subjects and seeds.
         more: settings of this script alone.
+
+    Raises:
+        InputError: if the file was made with other settings, whose records must not be mixed with
+            those to come.
     """
     size = {
         "command": command_of(script, arguments.words),
         "subjects": arguments.subjects,
         "seeds": list(range(arguments.seeds)),
     }
-    if path.exists():
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return record | size if renew else record
-    data = arguments.data.name
-    return {**size, "data": data, **run_record(seconds=0.0), **more, "records": []}
+    settings = {"data": arguments.data.name, "part": arguments.part, **more}
+    if not path.exists():
+        return {**size, **settings, **run_record(seconds=0.0), "records": []}
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    for key, value in settings.items():
+        if record.get(key, value) != value:
+            raise InputError(
+                f"{path.name} holds results with {key} = {record[key]}, not {value}; give another "
+                "folder by --output, or delete the file to measure anew."
+            )
+    return record | size if renew else record
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:

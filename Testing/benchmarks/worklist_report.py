@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from report_files import write_page
 from results_captions import provenance
 
 from funet.evaluation.statistics import paired_test
@@ -137,10 +137,7 @@ def write_record(
 def write_report(record: Mapping[str, Any], stem: Path) -> None:
     """Write ``<stem>.md`` and ``<stem>.png`` from the content of ``<stem>.json`` alone."""
     results = [SubjectResult.from_json(one) for one in record["subjects"]]
-    text = _report(results, record)
-    with atomic_file(stem.with_name(stem.name + ".md")) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    _draw(stem.with_name(stem.name + ".png"), results, record["doubt"])
+    write_page(stem, _report(results, record), _figure(results, record["doubt"]))
 
 
 def _report(results: Sequence[SubjectResult], record: Mapping[str, Any]) -> str:
@@ -169,7 +166,7 @@ def _report(results: Sequence[SubjectResult], record: Mapping[str, Any]) -> str:
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def _draw(path: Path, results: Sequence[SubjectResult], used: str) -> None:
+def _figure(results: Sequence[SubjectResult], used: str) -> Figure:
     figure = Figure(figsize=(13.5, 4.4), layout="constrained", dpi=130)
     left, middle, right = figure.subplots(1, 3, width_ratios=(1.2, 1.4, 1.2))
     _draw_correlations(left, results)
@@ -178,8 +175,7 @@ def _draw(path: Path, results: Sequence[SubjectResult], used: str) -> None:
     for panel in (left, middle, right):
         panel.spines[["top", "right"]].set_visible(False)
         panel.set_axisbelow(True)
-    with atomic_file(path) as temporary:
-        FigureCanvasAgg(figure).print_png(str(temporary), metadata={"Software": None})
+    return figure
 
 
 def _draw_correlations(panel: Axes, results: Sequence[SubjectResult]) -> None:
