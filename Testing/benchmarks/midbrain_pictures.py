@@ -2,14 +2,19 @@
 
 The heads: the test subjects of the second scanner, which are whole heads; of the training site, the
 test subjects with the best and the worst Dice; the subjects without labels; the MNI templates,
-whole head or brain. The slices that are shown are chosen by rule: the one with the worst Dice is
-always among them.
+whole head or brain; and any other image that is named. The slices that are shown are chosen by
+rule: the one with the worst Dice is always among them.
 
 From the root of the repository:
 
     python Testing/benchmarks/midbrain_pictures.py --data ../shared/data
 
-writes midbrain_pictures.json, .md and .png into Resources/Results.
+writes midbrain_pictures.json, .md and .png into Resources/Results. The committed ones show one more
+head, with its skull and without, from Debian's package mricron-data (Holmes et al., J Comput Assist
+Tomogr 1998):
+
+    --more "Colin 27, one person, whole head=ch2.nii.gz"
+    --more "the same, brain-extracted=ch2bet.nii.gz"
 """
 
 from __future__ import annotations
@@ -220,7 +225,11 @@ def _number(value: float) -> float | None:
 
 
 def looks(
-    data: Path, predictor: Predictor, manifest: Manifest, count: int | None
+    data: Path,
+    predictor: Predictor,
+    manifest: Manifest,
+    count: int | None,
+    more: Sequence[tuple[str, Path]] = (),
 ) -> Iterator[Look]:
     """Look at all heads, in the order of the picture.
 
@@ -228,6 +237,7 @@ def looks(
         data: the folder with ``midbrain/`` and ``atlases/``.
         predictor, manifest: the model.
         count: take only so many heads of each kind, for a trial; ``None`` for all.
+        more: further images without labels, and what they are.
     """
     test = read_split("midbrain").test
     second = [name for name in test if name.startswith(SECOND_SCANNER)]
@@ -245,6 +255,16 @@ def looks(
         yield look(head, "no labels, never learned from", predictor, manifest)
     for head in templates(data)[:count]:
         yield look(head, "MNI template", predictor, manifest)
+    for kind, image in more:
+        yield look(Head(image, None, None), kind, predictor, manifest)
+
+
+def _named_file(text: str) -> tuple[str, Path]:
+    """Read WHAT=FILE."""
+    kind, found, name = text.partition("=")
+    if not (kind and found and name):
+        raise argparse.ArgumentTypeError(f"'{text}' is not of the form WHAT=FILE.")
+    return kind, Path(name)
 
 
 def _named(one: Look, kind: str) -> Look:
@@ -259,7 +279,7 @@ def run(arguments: argparse.Namespace) -> Mapping[str, object]:
     in_pieces = Model(replace(model.manifest, one_piece=False), model.network)
     predictor = Predictor(in_pieces, device=arguments.device, precision=PRECISION)
     found = []
-    for one in looks(arguments.data, predictor, model.manifest, arguments.heads):
+    for one in looks(arguments.data, predictor, model.manifest, arguments.heads, arguments.more):
         logger.info("%s (%s): %s", one.head.name, one.kind, one.record["dice"])
         found.append(one)
     record = {
@@ -289,6 +309,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default="midbrain-t1", help="id or folder of a model")
     parser.add_argument("--output", type=Path, default=Path("Resources/Results"))
     parser.add_argument("--heads", type=int, help="only so many heads of each kind, for a trial")
+    parser.add_argument(
+        "--more", type=_named_file, action="append", default=[], help="another head: WHAT=FILE"
+    )
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args(words)
     arguments.words = words

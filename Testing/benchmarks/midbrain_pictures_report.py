@@ -56,9 +56,9 @@ def write_report(record: Mapping[str, object], stem: Path) -> None:
     assert isinstance(heads, list) and isinstance(machine, Mapping)
     parts = [
         f"# Looking at {record['model']}",
-        f"{len(heads)} heads that the model never learned from. The best and the worst test "
-        "subject are those with the highest and the lowest mean Dice of the structures; of every "
-        "head with a reference, the slice with the worst Dice is shown, be it good or bad.",
+        f"{len(heads)} images of heads that the model never learned from. The best and the worst "
+        "test subject are those with the highest and the lowest mean Dice of the structures; of "
+        "every head with a reference, the slice with the worst Dice is shown, be it good or bad.",
         f"![Predictions and references on the heads]({stem.name}.png)",
         "Left: the sagittal slice through the middle of the prediction, and where the axial "
         "slices lie. Right: these axial slices, in radiological convention (the patient's right "

@@ -190,12 +190,13 @@ def test_the_command_line_looks_at_the_heads_of_a_folder(
     """With one head that a stand-in for the model segments; the real ones take minutes."""
     head = write_head(tmp_path)
 
-    def one_look(data: Path, _: object, manifest: Manifest, count: int | None):
-        assert (data, count) == (tmp_path, 1)
+    def one_look(data: Path, _: object, manifest: Manifest, count: int | None, more: list):
+        assert (data, count, more) == (tmp_path, 1, [("another one", Path("some/head.nii"))])
         yield look(head, "phantom", Oracle(), manifest)
 
     monkeypatch.setattr(benchmark, "looks", one_look)
     words = ["--data", str(tmp_path), "--heads", "1", "--output", str(tmp_path / "results")]
+    words += ["--more", "another one=some/head.nii"]
     assert benchmark.main(words) == 0
     record = json.loads((tmp_path / "results" / "midbrain_pictures.json").read_text("utf-8"))
     assert {"command", "date", "seconds", "seed", "versions", "machine"} <= record.keys()
