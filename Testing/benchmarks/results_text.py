@@ -78,11 +78,12 @@ TITLES = {
     "compare_hippocampus": "Hippocampus, anterior and posterior part",
     "compare_acdc": "Heart: ventricles and myocardium",
 }
-_MIDBRAIN = "T1 brain MRI of OpenNeuro ds002748, CC0, with silver labels"
+_MIDBRAIN = "T1 brain MRI of OpenNeuro ds002748, CC0, and OpenfMRI ds011, PDDL, with silver labels"
+_TRAINING_SITE = "T1 brain MRI of OpenNeuro ds002748, CC0, with silver labels"
 _HIPPOCAMPUS = "T1 MRI of Medical Segmentation Decathlon Task04, CC BY-SA 4.0, with experts' labels"
 SOURCES = {
     "compare_midbrain": _MIDBRAIN,
-    "compare_midbrain_whole_slices": _MIDBRAIN,
+    "compare_midbrain_whole_slices": _TRAINING_SITE,
     "losses_midbrain": _MIDBRAIN,
     "practice_midbrain": _MIDBRAIN,
     "practice_hippocampus": _HIPPOCAMPUS,

@@ -19,7 +19,7 @@ LARGEST_PICTURE = 300_000  # bytes
 LARGER = {"midbrain_pictures.png": 600_000}
 
 # Names of data, licences and tables that hold digits.
-NAMES = ("T1", "ds002748", "Task04", "CC0", "CC BY-SA 4.0", "Table 1")
+NAMES = ("T1", "ds002748", "ds011", "Task04", "CC0", "CC BY-SA 4.0", "Table 1")
 
 
 @pytest.fixture(scope="module")
