@@ -194,7 +194,7 @@ def _report(path: Path, sources: Sources) -> Blocks:
     if report.is_file():
         blocks.append(_deeper(report.read_text(encoding="utf-8")))
     if not blocks or not blocks[0].startswith("#"):
-        blocks.insert(0, f"### {path.stem}")
+        blocks.insert(0, f"### {text.TITLES.get(path.stem, path.stem)}")
     title = blocks[0].splitlines()[0].lstrip("# ")
     picture = path.with_suffix(".png")
     if picture.is_file() and f"]({picture.name})" not in blocks[-1]:

@@ -40,6 +40,15 @@ FIGURES = {
     "worklist": "{title}: how well each doubt ranks the slices by their errors (a point is a "
     "subject), mean Dice while slices are corrected in several orders, and how many slices each "
     "order needs",
+    "corrections": "{title}: mean Dice of slices that were never corrected, in the same volume and "
+    "in others, against the number of corrected slices, and against the time of a retraining",
+    "ablation": "{title}: with each part left out or changed, mean Dice of slices that were never "
+    "corrected, that of other volumes, and what is forgotten",
+    "from": "{title}: mean Dice against the number of annotated slices",
+    "own": "{title}: mean Dice of slices that were never corrected, that of other volumes, and "
+    "what is forgotten",
+    "slices": "{title}: corrected slices by the order in which they are taken, with Retrain and "
+    "without",
 }
 SHIPPED_WEIGHTS = "Measured on the weights that ship."
 OTHER_WEIGHTS = "**Measured on other weights than those that ship now.**"
@@ -67,7 +76,7 @@ DEMO_FIGURE = "**Figure.** What `make demo` draws."
 
 FILES = "Files: {links}."
 
-# Headings and sources of the comparisons, by folder.
+# Headings of the comparisons by folder, and of reports that have none by the name of their file.
 TITLES = {
     "compare_midbrain": "Midbrain and substantia nigra",
     "compare_midbrain_whole_slices": "Midbrain and substantia nigra, whole slices",
@@ -77,6 +86,18 @@ TITLES = {
     "losses_hippocampus": "Losses on the hippocampus",
     "compare_hippocampus": "Hippocampus, anterior and posterior part",
     "compare_acdc": "Heart: ventricles and myocardium",
+    "corrections_hippocampus-t1_contrast": "Corrections on an inverted contrast (hippocampus)",
+    "corrections_hippocampus-t1_scanner": "Corrections on another scanner (hippocampus)",
+    "ablation_hippocampus-t1_contrast": "Parts of a retraining (hippocampus, inverted contrast)",
+    "from_nothing_hippocampus": "From nothing (hippocampus)",
+    "own_models_hippocampus": "Corrections of a model of one's own (hippocampus)",
+    "slices_to_target_hippocampus-t1_contrast": "Slices until the volume is good enough "
+    "(hippocampus, inverted contrast)",
+    "slices_to_target_hippocampus-t1_scanner": "Slices until the volume is good enough "
+    "(hippocampus, another scanner)",
+    "slices_to_target_midbrain-t1_scanner": "Slices until the volume is good enough "
+    "(midbrain and substantia nigra, another scanner)",
+    "faults": "Cases",
 }
 _MIDBRAIN = "T1 brain MRI of OpenNeuro ds002748, CC0, and OpenfMRI ds011, PDDL, with silver labels"
 _TRAINING_SITE = "T1 brain MRI of OpenNeuro ds002748, CC0, with silver labels"
