@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from numpy.typing import NDArray
 from report_files import write_page
-from results_captions import counted
+from results_captions import size_of
 
 from funet.evaluation.statistics import paired_test
 from funet.evaluation.tables import Cell, Table, format_mean, format_p
@@ -174,10 +174,8 @@ def write_report(record: Mapping[str, Any], stem: Path) -> None:
         stem: the path without a suffix.
     """
     groups = groups_of(record["records"])
-    subjects = len({one["subject"] for one in record["records"]})
-    size = f"{subjects} subjects × {counted(len(record['seeds']), 'seed')}"
     about = _OWN if record["experiment"] == "own" else _CHANGE
-    text = about.format(size=size, **record) + _COLUMNS
+    text = about.format(size=size_of(record), **record) + _COLUMNS
     tests = tests_of(groups)
     text += table_of(groups).to_markdown()
     if tests.rows:

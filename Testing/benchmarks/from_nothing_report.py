@@ -10,7 +10,7 @@ import numpy as np
 from corrections_report import COLOURS, finish_panel
 from matplotlib.figure import Figure
 from report_files import write_page
-from results_captions import counted
+from results_captions import size_of
 
 from funet.evaluation.tables import Cell, Table, format_mean
 
@@ -53,10 +53,9 @@ def write_report(record: Mapping[str, Any], stem: Path) -> None:
     panels[0].set_ylabel("mean Dice")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     columns = ("training", "slices", "other slices", "other volumes", "seconds")
-    subjects = len({one["subject"] for one in records})
     text = (
-        f"New models from slices of one volume of {record['data']}; {subjects} subjects × "
-        f"{counted(len(record['seeds']), 'seed')}. Dice is the mean of the structures ± the "
-        "standard deviation over subjects; seconds are the median of the training.\n\n"
+        f"New models from slices of one volume of {record['data']}; {size_of(record)}. Dice is the "
+        "mean of the structures ± the standard deviation over subjects; seconds are the median of "
+        "the training.\n\n"
     )
     write_page(stem, text + Table(columns, tuple(rows)).to_markdown(), figure)

@@ -229,7 +229,7 @@ def looks(
     predictor: Predictor,
     manifest: Manifest,
     count: int | None,
-    more: Sequence[tuple[str, Path]] = (),
+    more: Sequence[tuple[str, Path]],
 ) -> Iterator[Look]:
     """Look at all heads, in the order of the picture.
 

@@ -50,6 +50,16 @@ def counted(count: int, thing: str) -> str:
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
+def size_of(record: Mapping[str, Any]) -> str:
+    """How much a simulation has measured: ``10 subjects × 3 seeds``.
+
+    Args:
+        record: with ``seeds``, and the subject of each of its ``records``.
+    """
+    subjects = len({one["subject"] for one in record["records"]})
+    return f"{counted(subjects, 'subject')} × {counted(len(record['seeds']), 'seed')}"
+
+
 def duration(seconds: float) -> str:
     """A time in minutes, with one decimal below ten of them, or in seconds."""
     if seconds < 60:

@@ -11,7 +11,7 @@ from corrections_report import COLOURS, finish_panel
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from report_files import write_page
-from results_captions import counted
+from results_captions import size_of
 
 from funet.evaluation.statistics import paired_test
 from funet.evaluation.tables import Cell, Table, format_mean, format_p
@@ -21,7 +21,7 @@ _USUAL = ("sequential", False)
 _PRODUCT = ("worklist", True)
 
 _ABOUT = (
-    "Model {model} on volumes of {data}, simulated change: {change}; {counts}. Slices corrected "
+    "Model {model} on volumes of {data}, simulated change: {change}; {size}. Slices corrected "
     "until the mean Dice of the volume, corrected slices included, reaches {target:g}; with "
     "Retrain after every {per_round}. *Sequential* skips slices in which nothing is predicted "
     "while there are others; *sequential by eye* skips those that show no structure. Share of the "
@@ -89,10 +89,7 @@ def write_report(record: Mapping[str, Any], stem: Path) -> None:
         stem: the path without a suffix.
     """
     records = record["records"]
-    subjects = len({one["subject"] for one in records})
-    counts = f"{counted(subjects, 'subject')} × {counted(len(record['seeds']), 'seed')}"
-    text = _ABOUT.format(**dict(record) | {"counts": counts})
-    text += table_of(records).to_markdown()
+    text = _ABOUT.format(size=size_of(record), **record) + table_of(records).to_markdown()
     write_page(stem, text, _figure(needed_by(records, "slices")))
 
 
