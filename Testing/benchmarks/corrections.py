@@ -103,9 +103,8 @@ def samples_of(base: Model, subject: Subject) -> tuple[SliceSample, ...]:
     )
 
 
-def worlds(arguments: argparse.Namespace) -> Iterator[World]:
+def worlds(base: Model, arguments: argparse.Namespace) -> Iterator[World]:
     """One for each subject and seed; its other volumes are the subjects that follow it."""
-    base = ModelStore().load(arguments.model)
     data, change = arguments.data, arguments.change
     split = read_split(data)
     names = split[arguments.part][: arguments.subjects]
@@ -132,6 +131,7 @@ def worlds(arguments: argparse.Namespace) -> Iterator[World]:
 
 def measure(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
     """Simulate all that the file does not hold yet, and store it after every subject."""
+    base = ModelStore().load(arguments.model)
     record = open_record(
         path,
         "corrections",
@@ -140,12 +140,13 @@ def measure(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
         experiment=arguments.experiment,
         change=arguments.change,
         model=arguments.model,
-        weights_sha256=ModelStore().load(arguments.model).manifest.weights_sha256,
+        weights_sha256=base.manifest.weights_sha256,
         counts=list(arguments.counts),
+        training=arguments.training,
         ceiling_steps=arguments.ceiling_steps,
     )
     done = {(one["arm"], one["subject"], one["seed"]) for one in record["records"]}
-    for world in worlds(arguments):
+    for world in worlds(base, arguments):
         began = time.monotonic()
         for arm in arms(arguments.experiment, arguments.counts):
             if (

@@ -51,12 +51,11 @@ ARMS: Mapping[str, Learner] = {
 }
 
 
-def worlds(arguments: argparse.Namespace) -> Iterator[World]:
+def worlds(like: Model, arguments: argparse.Namespace) -> Iterator[World]:
     """One for each subject and seed: the volume before it teaches, those after it are the others.
 
     The ceiling is the model that the base is like, which learned from all training subjects.
     """
-    like = ModelStore().load(arguments.like)
     structures = len(like.manifest.segments)
     names = read_split(arguments.data)[arguments.part][: arguments.subjects]
     for seed in range(arguments.seeds):
@@ -85,19 +84,20 @@ def worlds(arguments: argparse.Namespace) -> Iterator[World]:
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure all that the file does not hold yet, and store it after every subject."""
     path = arguments.output / f"own_models_{arguments.data.name}.json"
+    like = ModelStore().load(arguments.like)
     record = open_record(
         path,
         "own_models",
         arguments,
         experiment="own",
         model=arguments.like,
-        weights_sha256=ModelStore().load(arguments.like).manifest.weights_sha256,
+        weights_sha256=like.manifest.weights_sha256,
         taught_by=TAUGHT_BY,
         counts=list(arguments.counts),
     )
     done = {(one["subject"], one["seed"]) for one in record["records"]}
     began = time.monotonic()
-    for world in worlds(arguments):
+    for world in worlds(like, arguments):
         if (world.subject.name, world.seed) not in done:
             for name, learner in ARMS.items():
                 found = simulate(world, name, "worklist", learner, arguments.counts)
