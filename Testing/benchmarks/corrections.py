@@ -37,7 +37,7 @@ from funet.models.store import ModelStore
 from funet.networks import UNet
 from funet.training.augmentation import Augmentation
 from funet.training.loop import train
-from funet.training.presets import TrainingConfig
+from funet.training.presets import TrainingConfig, training_preset
 
 ORDERS = ("worklist", "random", "sequential", "by eye")
 OTHER_VOLUMES = 2  # of the same machine as the corrected one, never corrected
@@ -82,6 +82,7 @@ def train_ceiling(base: Model, subjects: Sequence[Subject], steps: int, cache: P
         schedule="cosine",
         loss=LossConfig(dice_weight=1.0),
         augmentation=Augmentation(),
+        crop=training_preset("practice").crop,  # whole heads would take hours
         averaging=0.99,
         gradient_clip=5.0,
         seed=SEED_OF_CEILING,
