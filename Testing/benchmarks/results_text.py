@@ -88,6 +88,8 @@ TITLES = {
     "compare_acdc": "Heart: ventricles and myocardium",
     "corrections_hippocampus-t1_contrast": "Corrections on an inverted contrast (hippocampus)",
     "corrections_hippocampus-t1_scanner": "Corrections on another scanner (hippocampus)",
+    "corrections_midbrain-t1_scanner": "Corrections on another scanner (midbrain and substantia "
+    "nigra)",
     "ablation_hippocampus-t1_contrast": "Parts of a retraining (hippocampus, inverted contrast)",
     "from_nothing_hippocampus": "From nothing (hippocampus)",
     "own_models_hippocampus": "Corrections of a model of one's own (hippocampus)",
