@@ -18,9 +18,8 @@ export GOMP_SPINCOUNT ?= 2000
 demo: $(READY)
 	$(BIN)/python Demo/demo.py --output build/demo
 
-# Two processes share out the files of tests: each test waits a good deal for its own children.
 test: lint $(QT_READY)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest
 
 lint: $(READY)
 	$(BIN)/ruff check .
