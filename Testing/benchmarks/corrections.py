@@ -19,7 +19,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,8 @@ from funet.loss_config import LossConfig
 from funet.models.model import Model, load_samples_of
 from funet.models.store import ModelStore
 from funet.networks import UNet
-from funet.training.augmentation import Augmentation
 from funet.training.loop import train
-from funet.training.presets import TrainingConfig, training_preset
+from funet.training.presets import training_preset
 
 ORDERS = ("worklist", "random", "sequential", "by eye")
 OTHER_VOLUMES = 2  # of the same machine as the corrected one, never corrected
@@ -73,18 +72,13 @@ def arms(experiment: str, counts: Sequence[int]) -> list[Arm]:
 def train_ceiling(base: Model, subjects: Sequence[Subject], steps: int, cache: Path) -> Model:
     """Let the base learn every slice of all training subjects as the new machine sees them."""
     samples = [sample for subject in subjects for sample in samples_of(base, subject)]
-    config = TrainingConfig(
+    config = replace(
+        training_preset("practice"),
         epochs=max(1, steps // 50),
         steps_per_epoch=min(50, steps),
         batch_size=16,
-        learning_rate=1e-3,
-        weight_decay=1e-4,
-        schedule="cosine",
         loss=LossConfig(dice_weight=1.0),
-        augmentation=Augmentation(),
-        crop=training_preset("practice").crop,  # whole heads would take hours
         averaging=0.99,
-        gradient_clip=5.0,
         seed=SEED_OF_CEILING,
         device="cpu",
     )
