@@ -18,6 +18,7 @@ from funet.annotations.sample_archive import save_samples
 from funet.annotations.samples import SliceSample
 from funet.evaluation.metrics import dice
 from funet.files import atomic_file
+from funet.images.geometry import SliceAxis
 from funet.images.preprocessing_settings import Preprocessing
 from funet.images.segmentations import Segment
 from funet.images.tilting import Rotation, tilts_about
@@ -60,6 +61,7 @@ class Recipe:
         generated: further slices of (subject, data folder, seed) to learn from, not to be
             measured on; ``None`` for none.
         tilts: degrees by which volumes are tilted to be seen again in a prediction.
+        successive: plane whose slices each show one structure at most; ``None`` if there is none.
         tilted: slices of (subject, data folder, rotation) of tilted volumes, of which the model
             then keeps averages, too.
     """
@@ -81,6 +83,7 @@ class Recipe:
     phantom_side: int | None = None
     generated: Callable[[str, Path, int], Sequence[SliceSample]] | None = None
     tilts: tuple[float, ...] = ()
+    successive: SliceAxis | None = None
     tilted: Callable[[str, Path, Rotation], Sequence[SliceSample]] | None = None
 
 
@@ -148,6 +151,7 @@ def _description(
         licence=recipe.licence,
         one_piece=recipe.one_piece,
         tilts=recipe.tilts,
+        successive=recipe.successive,
         training=record,
     )
 
@@ -185,7 +189,9 @@ def renew(recipe: Recipe, folder: Path, arguments: argparse.Namespace, split: Sp
     training = samples_of(recipe, split.train, arguments)
     phantoms = phantoms_of(recipe, training, arguments.data)
     measured = model.manifest.training | {"precision": PRECISION}
-    manifest = replace(model.manifest, tilts=recipe.tilts, training=measured)
+    manifest = replace(
+        model.manifest, tilts=recipe.tilts, successive=recipe.successive, training=measured
+    )
     metrics = _measure(Model(manifest, model.network), arguments.data, recipe, split)
     kept = save_samples(folder / SAMPLES_NAME, phantoms)
     renewed = replace(manifest, metrics=metrics).with_files(manifest.weights, kept)

@@ -92,6 +92,7 @@ RECIPE = Recipe(
     weight=weight,
     tilted=tilted_samples,
     tilts=(15.0,),  # better on the validation subjects than straight slices alone
+    successive="coronal",  # the experts parted anterior from posterior at a coronal slice
     groups={"subjects never seen (Decathlon Task04)": bool},  # all of them
 )
 

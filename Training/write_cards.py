@@ -187,12 +187,19 @@ def _network(manifest: Manifest) -> str:
             ("weights", f"{weights:,} numbers, {manifest.weights_bytes / 2**20:.1f} MiB"),
             (f"SHA-256 of {WEIGHTS_NAME}", f"`{manifest.weights_sha256}`"),
             ("loss", terms),
-            ("afterwards", "only the largest connected piece is kept")
-            if manifest.one_piece
-            else ("afterwards", "nothing"),
+            ("afterwards", _afterwards(manifest)),
             (f"slices to repeat, {SAMPLES_NAME}", f"{manifest.samples_bytes / 2**20:.1f} MiB"),
         ]
     )
+
+
+def _afterwards(manifest: Manifest) -> str:
+    steps = []
+    if manifest.successive:
+        steps.append(f"each {manifest.successive} slice gets one structure, in their order")
+    if manifest.one_piece:
+        steps.append("only the largest connected piece is kept")
+    return "; ".join(steps) or "nothing"
 
 
 def _training(manifest: Manifest, study: str) -> str:

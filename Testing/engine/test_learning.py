@@ -239,6 +239,28 @@ def test_a_version_that_learned_other_images_says_what_it_may_have_forgotten(
     assert warned(inverted)
 
 
+def test_structures_stay_successive_only_while_the_corrections_show_them_so(
+    trained: ModelTrained,
+) -> None:
+    manifest = replace(trained.model.manifest, successive="coronal")  # parted at rows
+    model = replace(trained.model, manifest=manifest)
+    one_in_the_other = disc_slices(2, "new", sides=(32, 28))
+    halves = np.arange(32)[:, None] // 16 + 1
+    parted = [
+        replace(sample, labels=np.where(sample.labels > 0, halves, 0).astype(np.uint8))
+        for sample in one_in_the_other
+    ]
+
+    def told(corrections: list[SliceSample]) -> tuple[str | None, bool]:
+        *events, last = fine_tune_model(model, structures(corrections), config=QUICK)
+        assert isinstance(last, ModelRetrained)
+        said = any(isinstance(one, Note) and "at coronal slices" in one.text for one in events)
+        return last.model.manifest.successive, said
+
+    assert told(parted) == ("coronal", False)
+    assert told(one_in_the_other) == (None, True)
+
+
 def published(store: ModelStore, result: ModelTrained | ModelRetrained) -> Model:
     manifest = store.publish(result.model.manifest, result.model.network, result.samples)
     return store.load(manifest.id)

@@ -15,7 +15,7 @@ from funet.models.identifiers import identifier, is_identifier
 from funet.models.layout import MAX_MANIFEST_BYTES, FileDigest
 from funet.models.manifest import Manifest, dump_manifest, parse_manifest, read_manifest
 
-SAVED = tiny_manifest(tilts=(10.0, 22.5)).with_files(
+SAVED = tiny_manifest(tilts=(10.0, 22.5), successive="axial").with_files(
     FileDigest("ab" * 32, 1234), FileDigest("cd" * 32, 99)
 )
 VALID: dict[str, Any] = json.loads(dump_manifest(SAVED))
@@ -80,6 +80,9 @@ def test_a_child_names_its_parent_and_starts_without_files() -> None:
         ("tilts", [0.0], "tilts"),
         ("tilts", [46], "tilts"),
         ("tilts", [1, 2, 3, 4, 5], "tilts"),
+        ("successive", "diagonal", "successive"),
+        ("successive", True, "successive"),
+        ("successive", ["coronal"], "successive"),
         ("name", "", "name"),
         ("name", " ", "name"),
         ("name", "x" * 201, "name"),
@@ -131,16 +134,17 @@ def test_a_wrong_value_is_refused_and_named(path: str, value: Any, said: str) ->
         parse_manifest(changed(path, value))
 
 
-@pytest.mark.parametrize("key", sorted(VALID.keys() - {"tilts"}))
+@pytest.mark.parametrize("key", sorted(VALID.keys() - {"tilts", "successive"}))
 def test_a_missing_key_is_refused_and_named(key: str) -> None:
     content = {name: value for name, value in VALID.items() if name != key}
     with pytest.raises(ModelError, match=key):
         parse_manifest(json.dumps(content).encode())
 
 
-def test_a_description_from_before_there_were_tilts_has_none() -> None:
-    content = {name: value for name, value in VALID.items() if name != "tilts"}
-    assert parse_manifest(json.dumps(content).encode()) == replace(SAVED, tilts=())
+@pytest.mark.parametrize(("key", "none"), [("tilts", ()), ("successive", None)])
+def test_a_description_from_before_there_was_such_a_key_has_none(key: str, none: Any) -> None:
+    content = {name: value for name, value in VALID.items() if name != key}
+    assert parse_manifest(json.dumps(content).encode()) == replace(SAVED, **{key: none})
 
 
 @pytest.mark.parametrize("key", sorted(VALID["network"]))

@@ -128,6 +128,22 @@ class Geometry:
         return left, posterior, superior
 
 
+def axis_across(plane: SliceAxis, slice_axis: SliceAxis) -> tuple[int, bool]:
+    """Where the slices of one plane follow one another in stacks of another plane's slices.
+
+    Args:
+        plane: whose slices are meant.
+        slice_axis: of the stacks, see :class:`SliceOrder`.
+
+    Returns:
+        The axis of the stack, and whether the slices of ``plane`` follow one another against it.
+    """
+    (world, *_), _ = _LAYOUTS[plane]
+    worlds, against = _LAYOUTS[slice_axis]
+    axis = worlds.index(world)
+    return axis, against[axis]
+
+
 @dataclass(frozen=True)
 class SliceOrder:
     """How (K, J, I) arrays become stacks (slices, rows, columns) with a fixed orientation.

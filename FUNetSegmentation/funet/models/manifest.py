@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from ..errors import ModelError
 from ..files import read_small_file
+from ..images.geometry import SLICE_AXES, SliceAxis
 from ..images.preprocessing_settings import Preprocessing
 from ..images.segmentations import Segment
 from ..loss_config import LossConfig
@@ -69,6 +70,10 @@ class Manifest:
         tilts: degrees, above 0 and at most 45, by which the slices of a volume are tilted to be
             seen again, towards their rows and their columns and to either side; what the network
             says of a voxel is then the mean over all views.
+        successive: plane of which every slice shows one structure at most, as a convention has it:
+            the structures follow one another through these slices in the order of their values,
+            from inferior to superior, anterior to posterior or right to left. ``None`` if they
+            may lie in any way.
         description, licence: text for people.
         family: id of the first version, from which all versions of the family descend.
         version: 1 for the first version, then counting up within the family.
@@ -94,6 +99,7 @@ class Manifest:
     created: str
     one_piece: bool = False
     tilts: tuple[float, ...] = ()
+    successive: SliceAxis | None = None
     version: int = 1
     parent: str | None = None
     parent_sha256: str | None = None
@@ -227,7 +233,8 @@ def _fields(value: object, source: str) -> dict[str, Any]:
             "update FUNetSegmentation."
         )
     if isinstance(value, dict):
-        value = {"tilts": [], **value}  # the first models were described without them
+        # The first models were described without these.
+        value = {"tilts": [], "successive": None, **value}
     record = Record(value, ("schema", *(field.name for field in fields(Manifest))), source)
     record.integer("schema", SCHEMA, SCHEMA)
     network = _settings(record, "network", NetworkConfig)
@@ -242,6 +249,7 @@ def _fields(value: object, source: str) -> dict[str, Any]:
         "segments": read_segments(record, source, network.num_classes - 1),
         "preprocessing": _settings(record, "preprocessing", Preprocessing),
         "tilts": _tilts(record),
+        "successive": _successive(record),
         "network": network,
         "loss": _settings(record, "loss", LossConfig),
         "training": record.parsed("training", _plain_object),
@@ -309,6 +317,14 @@ def _tilts(record: Record) -> tuple[float, ...]:
     if len(good) != len(tilts):
         record.refuse("tilts", f"must be numbers of degrees above 0, at most {_LARGEST_TILT}")
     return tuple(good)
+
+
+def _successive(record: Record) -> SliceAxis | None:
+    value = record.raw("successive")
+    planes = [plane for plane in SLICE_AXES if plane == value]
+    if value is not None and not planes:
+        record.refuse("successive", f"must be null or one of {', '.join(SLICE_AXES)}")
+    return planes[0] if planes else None
 
 
 def _created(record: Record) -> str:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import InputError
-from ..images.geometry import SliceOrder
+from ..images.geometry import Geometry, SliceOrder
 from ..images.pieces import main_piece
 from ..images.preprocessing import PreparedVolume, prepare_volume, resample_slices, restore_stack
+from ..images.succession import successive_labels
 from ..images.tilting import rotated, tilts_about
 from ..images.volumes import LabelMap, Volume
 from ..models.model import Model
@@ -157,7 +158,9 @@ class Predictor:
 
         A model whose structures lie in one piece predicts only the slices that can matter, see
         :class:`~funet.prediction.search.SliceSearch`; of all others, every slice is predicted. A
-        model with tilts predicts every slice of all views.
+        model with tilts predicts every slice of all views. Where the structures are successive,
+        their labels are those of :func:`~funet.images.succession.successive_labels`, so they can
+        differ from the likeliest class of single voxels.
 
         Args:
             volume: any orientation and spacing.
@@ -166,8 +169,7 @@ class Predictor:
             first_slice: index along the volume's own slice axis of the slice to segment before
                 all others, for instance the one that the user sees.
             on_slice: called with the labels of ``first_slice`` as soon as they are there; they
-                are those of the result, but for what a model of one piece leaves out of it and
-                what tilted views change in it.
+                are those of the result, but for what other slices and tilted views change in it.
             on_progress: called after every batch.
             cancel: checked after every batch.
 
@@ -191,15 +193,14 @@ class Predictor:
 
         run = _Run(probabilities, first, announce, reporter, notes)
         stacks = self._predict_all(prepared, every_slice, run)
-        doubt, soft = spread_doubt(stacks.errors, stacks.lost), stacks.probabilities
-        labels = self._restored(stacks.labels, prepared)
+        labels = self._labels_on_grid(stacks, prepared, volume.geometry)
         if not labels.any():
             notes.append(_NOTHING_FOUND.format(name=volume.name))
         return Prediction(
             label_map=LabelMap(labels, volume.geometry, self.manifest.segments),
-            doubt=doubt[[order.stack_index(index) for index in range(len(doubt))]],
+            doubt=_doubt_of(stacks, order),
             slice_axis=order.axis,
-            probabilities=None if soft is None else _on_grid(soft, order),
+            probabilities=_on_grid(stacks.probabilities, order) if probabilities else None,
             notes=tuple(notes),
         )
 
@@ -213,11 +214,21 @@ class Predictor:
             )
         return prepared, notes
 
-    def _restored(self, stack: NDArray[np.uint8], prepared: PreparedVolume) -> NDArray[np.uint8]:
-        labels = restore_stack(stack, prepared)
+    def _labels_on_grid(
+        self, stacks: _Stacks, prepared: PreparedVolume, geometry: Geometry
+    ) -> NDArray[np.uint8]:
+        if self.manifest.successive is None:
+            labels = restore_stack(stacks.labels, prepared)
+        else:
+            assert stacks.probabilities is not None
+            chances = [prepared.order.from_stack(one) for one in stacks.probabilities]
+            across = SliceOrder.from_geometry(geometry, self.manifest.successive)
+            labels = successive_labels(chances, across.axis, backwards=across.flipped[0])
         return main_piece(labels) if self.manifest.one_piece else labels
 
     def _predict_all(self, prepared: PreparedVolume, every_slice: bool, run: _Run) -> _Stacks:
+        if self.manifest.successive is not None:
+            run = replace(run, probabilities=True)  # they decide which structure a slice gets
         if self.manifest.tilts:
             return self._predict_views(prepared, run)
         every_slice = every_slice or run.probabilities or not self.manifest.one_piece
@@ -346,5 +357,12 @@ class Predictor:
         return 1
 
 
-def _on_grid(stacks: NDArray[np.floating], order: SliceOrder) -> NDArray[np.float16]:
+def _doubt_of(stacks: _Stacks, order: SliceOrder) -> NDArray[np.float64]:
+    """Return the doubt of each slice by its index along the volume's own slice axis."""
+    doubt = spread_doubt(stacks.errors, stacks.lost)
+    return doubt[[order.stack_index(index) for index in range(len(doubt))]]
+
+
+def _on_grid(stacks: NDArray[np.floating] | None, order: SliceOrder) -> NDArray[np.float16]:
+    assert stacks is not None
     return np.stack([order.from_stack(stack).astype(np.float16) for stack in stacks])

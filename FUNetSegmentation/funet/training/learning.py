@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..annotations.conventions import are_successive
 from ..annotations.samples import SliceSample
 from ..annotations.splitting import split_validation
 from ..annotations.structures import Structures
@@ -32,6 +33,10 @@ from .presets import TrainingConfig
 from .replay import kept_for_replay, recall
 from .validation import score_slices
 
+_NOT_SUCCESSIVE = (
+    "The corrected slices do not part the structures at {plane} slices as version {version} does, "
+    "so the new version does not, either."
+)
 _FORGETS = (
     "Version {version} knew little of images like these; on the images that it was made for, it "
     "may be better than the new version."
@@ -182,9 +187,8 @@ def fine_tune_model(
         Cancelled, TrainingError, InputError: as :func:`~funet.training.finetuning.fine_tune`.
     """
     config, root = config or FineTuneConfig(), root or current
-    corrections = structures.samples
     first = load_samples_of(root)
-    memory = recall(load_samples_of(current), first, corrections)
+    memory = recall(load_samples_of(current), first, structures.samples)
     yield from map(Note, structures.notes)
     if not memory.replay:
         yield Note(f"{root.manifest.id} keeps no slices of its training, so some may be forgotten.")
@@ -192,7 +196,7 @@ def fine_tune_model(
     finished: FineTuningFinished | None = None
     for event in fine_tune(
         root,
-        corrections,
+        structures.samples,
         current=current,
         earlier=memory.earlier,
         replay=memory.replay,
@@ -205,20 +209,26 @@ def fine_tune_model(
         else:
             yield event
     assert finished is not None  # the last event of every retraining
-    if finished.kept and memory.replay and not replay_is_all and config.is_far(finished.distance):
-        yield Note(_FORGETS.format(version=root.manifest.version))
-    learned = (*corrections, *memory.earlier)
-    record = _record(learned, config.seed, command)
-    record |= {"started_from": root.manifest.id, "replayed": len(memory.replay)}
-    manifest = _next_manifest(current.manifest, record, structures.sides, finished)
+    forgets = bool(memory.replay) and not replay_is_all and config.is_far(finished.distance)
+    learned = (*structures.samples, *memory.earlier)
+    record = _record(learned, config.seed, command) | {"replayed": len(memory.replay)}
+    manifest = _next_manifest(current.manifest, root.manifest, record, structures.sides, finished)
+    manifest = _following_conventions(manifest, learned)
+    if finished.kept:
+        yield from _notes_on(manifest, current.manifest, root.manifest, forgets=forgets)
     kept = kept_for_replay(learned, memory.replay)
     yield ModelRetrained(Model(manifest, finished.network), kept, finished)
 
 
 def _next_manifest(
-    current: Manifest, record: dict[str, Any], sides: Sequence[float], finished: FineTuningFinished
+    current: Manifest,
+    root: Manifest,
+    record: dict[str, Any],
+    sides: Sequence[float],
+    finished: FineTuningFinished,
 ) -> Manifest:
     outcome = {
+        "started_from": root.id,
         "held_out": finished.held_out,
         "distance": finished.distance,
         "reason": finished.reason,
@@ -229,6 +239,24 @@ def _next_manifest(
     if finished.learned == record["samples"]:
         data += " until it was measured"
     return replace(manifest, metrics=_metrics(manifest, data, finished.dice_after or ()))
+
+
+def _following_conventions(manifest: Manifest, learned: Sequence[SliceSample]) -> Manifest:
+    """Return a description that claims no convention which the corrections contradict."""
+    plane, slice_axis = manifest.successive, manifest.preprocessing.slice_axis
+    if plane is None or are_successive(learned, plane, slice_axis):
+        return manifest
+    return replace(manifest, successive=None)
+
+
+def _notes_on(
+    manifest: Manifest, current: Manifest, root: Manifest, *, forgets: bool
+) -> Iterator[Note]:
+    """Tell what a new version does no longer."""
+    if forgets:
+        yield Note(_FORGETS.format(version=root.version))
+    if manifest.successive != current.successive:
+        yield Note(_NOT_SUCCESSIVE.format(plane=current.successive, version=current.version))
 
 
 def _new_network(plan: ModelPlan, structures: int) -> UNet:
