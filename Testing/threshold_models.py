@@ -54,9 +54,11 @@ def publish(
     plane: SliceAxis = "axial",
     family: str = "boxes",
     segments: tuple[Segment, ...] = SEGMENTS,
+    *,
+    successive: SliceAxis | None = None,
 ) -> Manifest:
     """Add a model to a store that labels the boxes of :func:`image` exactly."""
-    manifest = replace(_manifest(plane, family), segments=segments)
+    manifest = replace(_manifest(plane, family), segments=segments, successive=successive)
     return ModelStore(folder).publish(manifest, _network(manifest.preprocessing))
 
 

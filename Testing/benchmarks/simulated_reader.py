@@ -16,6 +16,8 @@ from simulated_changes import changed
 
 from funet.annotations.samples import SliceSample, samples_from_volume
 from funet.evaluation.metrics import dice
+from funet.images.geometry import SliceOrder
+from funet.images.segmentations import IGNORE_LABEL
 from funet.images.volumes import LabelMap, Volume, read_label_map, read_volume
 from funet.models.model import Model
 from funet.networks import UNet
@@ -145,9 +147,14 @@ class World:
         return float(np.mean(scores))
 
 
-def predict(model: Model, subject: Subject) -> Prediction:
-    """Segment a subject."""
-    return Predictor(model, device="cpu").predict(subject.volume)
+def predict(model: Model, subject: Subject, corrected: Sequence[int] = ()) -> Prediction:
+    """Segment a subject of which some slices are corrected."""
+    plane = model.manifest.preprocessing.slice_axis
+    axis = SliceOrder.from_geometry(subject.volume.geometry, plane).axis
+    known = np.full(subject.reference.array.shape, IGNORE_LABEL, np.uint8)
+    truth = np.moveaxis(subject.reference.array, axis, 0)
+    np.moveaxis(known, axis, 0)[list(corrected)] = truth[list(corrected)]
+    return Predictor(model, device="cpu").predict(subject.volume, known=known)
 
 
 def simulate(
@@ -238,7 +245,7 @@ def retrained(
         Lesson(world.base, samples, world.replay, world.seed, world.replay_is_all)
     )
     model = Model(world.base.manifest, network)
-    return model, predict(model, subject), time.monotonic() - began
+    return model, predict(model, subject, corrected), time.monotonic() - began
 
 
 def whole_dice(world: World, newest: Prediction, corrected: Sequence[int]) -> float:

@@ -11,6 +11,7 @@ from tiny_models import tiny_manifest, tiny_network
 
 from funet.annotations.conventions import are_successive
 from funet.annotations.samples import SliceSample
+from funet.errors import InputError
 from funet.images.geometry import SLICE_AXES, SliceAxis, SliceOrder, axis_across
 from funet.images.succession import count_out_of_succession, successive_labels
 from funet.images.volumes import Volume
@@ -62,6 +63,31 @@ def test_where_nothing_is_found_nothing_is_labelled() -> None:
     chances = np.zeros((3, 4, 5, 6), np.float32)
     chances[0] = 1
     assert not successive_labels(chances, 2, backwards=False).any()
+
+
+def test_known_labels_decide_whatever_all_others_say() -> None:
+    chances = np.zeros((3, 9, 6, 5), np.float32)
+    chances[1, :, :2], chances[2, :, 2:] = 1, 1
+    known = np.full(chances[0].shape, 255, np.uint8)
+    known[4, :, 0] = (1, 1, 1, 1, 2, 2)
+    labels = successive_labels(chances, 1, backwards=False, known=known)
+    assert (labels[:, :4] == 1).all()
+    assert (labels[:, 4:] == 2).all()
+
+
+def test_what_is_known_to_be_background_is_and_the_other_way_round() -> None:
+    chances = np.full((3, 4, 4), 1 / 3, np.float32)
+    known = np.full((4, 4), 255, np.uint8)
+    known[0, 0], chances[:, 1, 1], known[1, 1] = 0, (1, 0, 0), 2
+    labels = successive_labels(chances, 0, backwards=False, known=known)
+    assert labels[0, 0] == 0
+    assert labels[1, 1] == 2
+    assert np.count_nonzero(labels) == 15
+
+
+def test_known_labels_of_another_volume_are_refused() -> None:
+    with pytest.raises(InputError, match="do not belong"):
+        successive_labels(np.zeros((2, 3, 4)), 0, backwards=False, known=np.zeros((4, 3), np.uint8))
 
 
 def test_labels_that_contradict_the_sequence_are_counted() -> None:
@@ -134,11 +160,13 @@ def volume() -> Volume:
     return phantom_volume(axial_grid(spacing=(1.0, 1.2, 2.0)))
 
 
-def predicted(volume: Volume, **options: object) -> Prediction:
+def predicted(volume: Volume, *, known: np.ndarray | None = None, **options: object) -> Prediction:
     """By an untrained network that finds both structures here and there."""
     model = Model(tiny_manifest(**options), tiny_network(5))  # its slices are coronal
     wanted = {"probabilities": True} if "tilts" in options else {}
-    return Predictor(model, device="cpu", precision="float32").predict(volume, **wanted)
+    return Predictor(model, device="cpu", precision="float32").predict(
+        volume, known=known, **wanted
+    )
 
 
 @pytest.mark.parametrize("tilts", [(), (15.0,)])
@@ -159,6 +187,22 @@ def test_a_model_of_successive_structures_gives_each_slice_one(
     shown = [set(np.unique(one)) - {0} for one in order.to_stack(labels)]
     assert max(map(len, shown)) == 1
     np.testing.assert_array_equal(result.doubt, free.doubt)
+
+
+def test_known_slices_move_the_border_of_a_model_of_successive_structures(volume: Volume) -> None:
+    known = np.full(volume.geometry.shape, 255, np.uint8)
+    order = SliceOrder.from_geometry(volume.geometry, "axial")
+    coronal = SliceOrder.from_geometry(volume.geometry, "coronal").to_stack(known)
+    stack = order.to_stack(known)
+    coronal[5] = 1  # both are views of the same labels
+    border = order.shape[0] // 2
+    stack[border:][stack[border:] == 1] = 2
+    labels = predicted(volume, known=known, successive="axial").label_map.array
+    shown = order.to_stack(labels)
+    assert set(np.unique(shown[:border])) - {0} == {1}
+    assert set(np.unique(shown[border:])) - {0} == {2}
+    free = predicted(volume, known=known).label_map.array
+    assert np.array_equal(free, predicted(volume).label_map.array)
 
 
 def test_probabilities_are_only_given_to_who_asks(volume: Volume) -> None:

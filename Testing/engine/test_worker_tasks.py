@@ -87,6 +87,26 @@ def test_a_volume_is_segmented_as_in_this_process(client, store):
     assert progress[-1].fraction == 1
 
 
+def test_slices_that_the_user_has_judged_are_passed_on(client, store):
+    in_turn = tiny_manifest("in-turn", successive="coronal")
+    store.publish(in_turn, tiny_network())
+    volume = phantom_volume(GRID)
+    known = np.full(GRID.shape, 255, np.uint8)
+    known[4, :5], known[4, 5:] = 1, 2
+    results = []
+    for more in ({}, {"known": known}):
+        handle = client.submit(
+            "segment",
+            arguments(store, model="in-turn", volume=described(GRID), known=bool(more)),
+            arrays={"volume": volume.array} | more,
+        )
+        results.append(handle.take_array(client.wait(handle, 60)["labels"]))
+    predictor = Predictor(store.load("in-turn"), device="cpu")
+    expected = [predictor.predict(volume, known=one).label_map.array for one in (None, known)]
+    np.testing.assert_array_equal(results, expected)
+    assert not np.array_equal(*results)
+
+
 def test_the_visible_slice_arrives_before_the_rest(client, store):
     events = []
 

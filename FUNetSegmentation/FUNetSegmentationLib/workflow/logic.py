@@ -355,10 +355,7 @@ class SegmentationLogic(ReviewLogic, ModelLogic):
 
         def work(task: Task) -> Steps:
             chosen = self._model_of(segmentationNode, model, None)
-            volume_node = ReviewHistory(segmentationNode).volume_node
-            return (
-                yield from predict_steps(task, volume_node=volume_node, model=chosen, device=device)
-            )
+            return (yield from predict_steps(task, segmentationNode, model=chosen, device=device))
 
         wanted = partial(alive, segmentationNode)
         title = _("Predicting {name}").format(name=name_of(segmentationNode))

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from funet.errors import FunetError
 from funet.models.manifest import Manifest
 from funet.worker.handle import JobHandle
@@ -16,6 +19,7 @@ from ..translation import tr as _
 from .applying import Desk, Prediction, apply_prediction
 from .first_slice import FirstSlice
 from .job_data import describe_volume
+from .known_slices import known_labels
 from .task import JobStep, Steps, Task
 
 
@@ -34,8 +38,9 @@ def segment_steps(
         InputError: if the volume cannot be segmented.
     """
     volume = snapshot(volume_node)
-    handle = yield _segment_job(volume, model, device)
     target = segmentation_node
+    known = None if target is None else known_labels(target, volume_node, model)
+    handle = yield _segment_job(volume, model, device, known=known)
     if target is None:
         target = create_segmentation(volume_node, f"{volume.name} {model.name}")
     notes = apply_prediction(
@@ -49,10 +54,15 @@ def segment_steps(
     return target
 
 
-def predict_steps(_task: Task, *, volume_node: Any, model: Manifest, device: str) -> Steps:
-    """Predict a volume without writing anything; the result is a :class:`~.applying.Prediction`."""
+def predict_steps(_task: Task, segmentation_node: Any, *, model: Manifest, device: str) -> Steps:
+    """Predict the volume of a segmentation without writing anything.
+
+    The result is a :class:`~.applying.Prediction`.
+    """
+    volume_node = ReviewHistory(segmentation_node).volume_node
     volume = snapshot(volume_node)
-    handle = yield _segment_job(volume, model, device)
+    known = known_labels(segmentation_node, volume_node, model)
+    handle = yield _segment_job(volume, model, device, known=known)
     return Prediction.of(handle, volume)
 
 
@@ -109,6 +119,7 @@ def _update_one(
         volume,
         model,
         device,
+        known=known_labels(node, volume_node, model),
         first_slice=desk.visible_slice(volume_node, axis),
         on_metric=first.show,
         part=part,
@@ -129,10 +140,14 @@ def _segment_job(
     model: Manifest,
     device: str,
     *,
+    known: NDArray[np.uint8] | None = None,
     first_slice: int | None = None,
     on_metric: Callable[[JobHandle, dict[str, Any]], None] | None = None,
     part: tuple[float, float] = (0.0, 1.0),
 ) -> JobStep:
+    arrays: dict[str, NDArray[Any]] = {"volume": volume.array}
+    if known is not None:
+        arrays["known"] = known
     return JobStep(
         "segment",
         {
@@ -140,8 +155,9 @@ def _segment_job(
             "device": device,
             "volume": describe_volume(volume),
             "first_slice": first_slice,
+            "known": known is not None,
         },
-        {"volume": volume.array},
+        arrays,
         on_metric=on_metric,
         start=part[0],
         stop=part[1],

@@ -11,12 +11,21 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError
+from .segmentations import IGNORE_LABEL
+
 # The least chance that counts, so that no single voxel can decide.
 _LEAST_CHANCE = 1e-3
+# Logarithm of the chance that a known label is wrong: more than all voxels of a slice can say.
+_CONTRADICTED = -1e5
 
 
 def successive_labels(
-    chances: Sequence[NDArray[np.floating]], axis: int, *, backwards: bool
+    chances: Sequence[NDArray[np.floating]],
+    axis: int,
+    *,
+    backwards: bool,
+    known: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
     """Label voxels such that each slice along an axis shows one structure at most.
 
@@ -30,19 +39,31 @@ def successive_labels(
             to 1 over the classes.
         axis: of the arrays, along which the structures follow one another.
         backwards: whether they do so from its end to its beginning.
+        known: the labels of voxels of which they are certain,
+            :data:`~funet.images.segmentations.IGNORE_LABEL` elsewhere; they outweigh all others.
 
     Returns:
         Labels in the shape of the arrays.
+
+    Raises:
+        InputError: if the known labels have another shape.
     """
-    shown = chances[0] < 0.5
-    places = np.nonzero(shown)[axis]
+    if known is None:
+        known = np.full(chances[0].shape, IGNORE_LABEL, np.uint8)
+    elif known.shape != chances[0].shape:
+        raise InputError(
+            f"Labels of {known.shape} voxels do not belong to a volume of {chances[0].shape}; use "
+            "labels on its grid."
+        )
+    shown = np.where(known == IGNORE_LABEL, chances[0] < 0.5, known > 0)
+    places, certain = np.nonzero(shown)[axis], known[shown]
     count = shown.shape[axis]
-    evidence = np.array(
-        [
-            np.bincount(places, np.log(np.maximum(one[shown], _LEAST_CHANCE)), count)
-            for one in chances[1:]
-        ]
-    )
+    evidence = np.zeros((len(chances) - 1, count))
+    for value, one in enumerate(chances[1:], 1):
+        unlikely = np.log(np.maximum(one[shown], _LEAST_CHANCE))
+        contradicted = np.where(certain == value, 0.0, _CONTRADICTED)
+        logarithms = np.where(certain == IGNORE_LABEL, unlikely, contradicted)
+        evidence[value - 1] = np.bincount(places, logarithms, count)
     values = _likeliest(evidence[:, ::-1])[::-1] if backwards else _likeliest(evidence)
     labels = np.zeros(shown.shape, np.uint8)
     labels[shown] = values[places]

@@ -149,6 +149,7 @@ class Predictor:
         *,
         probabilities: bool = False,
         every_slice: bool = False,
+        known: NDArray[np.uint8] | None = None,
         first_slice: int | None = None,
         on_slice: SliceCallback | None = None,
         on_progress: ProgressCallback | None = None,
@@ -166,6 +167,8 @@ class Predictor:
             volume: any orientation and spacing.
             probabilities: whether to return the probabilities of all classes of every slice, too.
             every_slice: whether to predict every slice whatever the model.
+            known: labels (K, J, I) that are certain, 255 elsewhere; where structures are
+                successive, they tell at which slices one gives way to the next.
             first_slice: index along the volume's own slice axis of the slice to segment before
                 all others, for instance the one that the user sees.
             on_slice: called with the labels of ``first_slice`` as soon as they are there; they
@@ -185,15 +188,10 @@ class Predictor:
         if first_slice is not None:
             order.require_slices([first_slice], volume.name)
         first = None if first_slice is None else order.stack_index(first_slice)
-
-        def announce(stack: NDArray[np.uint8]) -> None:
-            if on_slice is not None and first_slice is not None:
-                slices = np.moveaxis(order.from_stack(stack), order.axis, 0)
-                on_slice(first_slice, slices[first_slice].copy())
-
+        announce = partial(_announce, on_slice, order, first_slice)
         run = _Run(probabilities, first, announce, reporter, notes)
         stacks = self._predict_all(prepared, every_slice, run)
-        labels = self._labels_on_grid(stacks, prepared, volume.geometry)
+        labels = self._labels_on_grid(stacks, prepared, volume.geometry, known)
         if not labels.any():
             notes.append(_NOTHING_FOUND.format(name=volume.name))
         return Prediction(
@@ -215,7 +213,11 @@ class Predictor:
         return prepared, notes
 
     def _labels_on_grid(
-        self, stacks: _Stacks, prepared: PreparedVolume, geometry: Geometry
+        self,
+        stacks: _Stacks,
+        prepared: PreparedVolume,
+        geometry: Geometry,
+        known: NDArray[np.uint8] | None,
     ) -> NDArray[np.uint8]:
         if self.manifest.successive is None:
             labels = restore_stack(stacks.labels, prepared)
@@ -223,7 +225,9 @@ class Predictor:
             assert stacks.probabilities is not None
             chances = [prepared.order.from_stack(one) for one in stacks.probabilities]
             across = SliceOrder.from_geometry(geometry, self.manifest.successive)
-            labels = successive_labels(chances, across.axis, backwards=across.flipped[0])
+            labels = successive_labels(
+                chances, across.axis, backwards=across.flipped[0], known=known
+            )
         return main_piece(labels) if self.manifest.one_piece else labels
 
     def _predict_all(self, prepared: PreparedVolume, every_slice: bool, run: _Run) -> _Stacks:
@@ -355,6 +359,18 @@ class Predictor:
         self._ready = self._network.to(self._device)
         self._runtime = Runtime(self._device)
         return 1
+
+
+def _announce(
+    on_slice: SliceCallback | None,
+    order: SliceOrder,
+    index: int | None,
+    stack: NDArray[np.uint8],
+) -> None:
+    """Pass on the slice that comes first, ``index`` along the volume's own slice axis."""
+    if on_slice is not None and index is not None:
+        slices = np.moveaxis(order.from_stack(stack), order.axis, 0)
+        on_slice(index, slices[index].copy())
 
 
 def _doubt_of(stacks: _Stacks, order: SliceOrder) -> NDArray[np.float64]:

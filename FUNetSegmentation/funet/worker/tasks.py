@@ -65,6 +65,9 @@ def segment(
 ) -> dict[str, Any]:
     """Segment the array ``volume``; the result holds the array ``labels`` and the doubt.
 
+    With ``known``, labels of slices that the user has judged come as the array of this name, see
+    :meth:`~funet.prediction.inference.Predictor.predict`.
+
     With ``first_slice``, an index along the volume's own slice axis, that slice comes first: a
     metric event ``{"slice": index, "labels": array}`` names its labels, a 2-D array like the
     slice of the result, ``labels.take(index, slice_axis)``.
@@ -76,6 +79,7 @@ def segment(
 
     prediction = predictor.predict(
         _volume(arguments["volume"], context, "volume"),
+        known=take_array(context.folder, "known") if arguments.get("known") else None,
         first_slice=None if first is None else int(first),
         on_slice=announce,
         on_progress=context.progress,

@@ -1,0 +1,49 @@
+"""What a person has said of a volume already, for models that can do with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from funet.images.segmentations import IGNORE_LABEL
+from funet.models.manifest import Manifest
+
+from ..scene.labels import read_labels
+from ..scene.structures import segments_of_model
+from ..scene.volumes import slice_axis_of, snapshot
+from .judged import judged_slices
+
+
+def known_labels(
+    segmentation_node: Any, volume_node: Any, model: Manifest
+) -> NDArray[np.uint8] | None:
+    """Return the labels of the slices that are corrected, accepted, or drawn by hand.
+
+    Only models whose structures follow one another make use of them: one such slice shows where
+    one structure gives way to the next.
+
+    Args:
+        segmentation_node: the node.
+        volume_node: the volume that is to be predicted.
+        model: what predicts it.
+
+    Returns:
+        uint8 (K, J, I) on the grid of the volume, 255 in all other slices; ``None`` if there are
+        no such slices, not all structures have a segment, or the model makes no use of them.
+
+    Raises:
+        InputError: if the slices were judged on another volume or in another plane.
+    """
+    if model.successive is None:
+        return None
+    ids = segments_of_model(segmentation_node, model.segments)
+    axis = slice_axis_of(snapshot(volume_node).geometry, model.preprocessing.slice_axis)
+    judged = list(judged_slices(segmentation_node, ids, volume_node, axis))
+    if not judged or None in ids.values():
+        return None
+    drawn = read_labels(segmentation_node, ids, volume_node).labels
+    known = np.full_like(drawn, IGNORE_LABEL)
+    np.moveaxis(known, axis, 0)[judged] = np.moveaxis(drawn, axis, 0)[judged]
+    return known
