@@ -18,8 +18,10 @@ export GOMP_SPINCOUNT ?= 2000
 demo: $(READY)
 	$(BIN)/python Demo/demo.py --output build/demo
 
+# Processes of one thread each share out the files of tests; what measures time then runs alone.
 test: lint $(QT_READY)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not alone" --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -m alone
 
 lint: $(READY)
 	$(BIN)/ruff check .

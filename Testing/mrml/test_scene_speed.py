@@ -39,6 +39,7 @@ def _seconds(what: Callable[[], Any]) -> float:
     return min(times)
 
 
+@pytest.mark.alone
 def test_a_head_of_one_millimetre_is_read_and_written_at_once(
     scene: Any, record_property: Callable[[str, object], None]
 ) -> None:

@@ -84,6 +84,7 @@ def test_without_the_extension_the_panel_says_what_to_install(
     assert not desk.ui.requirementsFrame.isHidden()
 
 
+@pytest.mark.alone
 def test_the_user_interface_answers_while_a_retraining_runs(
     segmented: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:

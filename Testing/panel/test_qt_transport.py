@@ -229,6 +229,7 @@ def test_inside_slicer_the_event_loop_drives_the_jobs(driven_runner):
     assert not driven_runner.busy
 
 
+@pytest.mark.alone
 def test_inside_slicer_waiting_keeps_the_user_interface_alive(driven_runner):
     qt = importlib.import_module("qt")
     ticks: list[float] = []
