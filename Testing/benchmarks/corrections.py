@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from corrections_report import write_report
-from learners import ABLATION, OTHERS, Learner, kept_if_better, ours
+from learners import ABLATION, OTHERS, Learner, kept_if_better, nothing, ours
 from simulated_changes import CHANGES
 from simulated_reader import Record, Subject, World, read_subject, simulate
 from simulation_arguments import numbers, parsed, simulation_parser
@@ -61,10 +61,10 @@ def arms(experiment: str, counts: Sequence[int]) -> list[Arm]:
     if experiment == "ablation":
         return [Arm(name, "worklist", learner, every[:1]) for name, learner in ABLATION.items()]
     orders = [Arm(f"ours, {order}", order, ours, every) for order in ORDERS]
-    gated = Arm("ours, worklist, kept only if better", "worklist", kept_if_better, every)
     return [
         *orders,
-        gated,
+        Arm("ours, worklist, kept only if better", "worklist", kept_if_better, every),
+        Arm("no retraining", "worklist", nothing, every),
         *(Arm(name, "worklist", way, every[:1]) for name, way in OTHERS.items()),
     ]
 

@@ -86,6 +86,11 @@ def _learned(lesson: Lesson, config: FineTuneConfig) -> FineTuningFinished:
     return finished
 
 
+def nothing(lesson: Lesson) -> UNet:
+    """Learn nothing: the corrected slices are only shown to the prediction."""
+    return lesson.base.network
+
+
 def full_fine_tuning(lesson: Lesson) -> UNet:
     """Let all weights follow plain cross-entropy for 50 epochs, as MONAI Label does by default.
 
