@@ -18,9 +18,11 @@ export GOMP_SPINCOUNT ?= 2000
 demo: $(READY)
 	$(BIN)/python Demo/demo.py --output build/demo
 
-# Processes of one thread each share out the files of tests; what measures time then runs alone.
+# Processes of one thread each share out the files of tests. What fails there is tried again by itself,
+# for others may have taken its time, and what measures time only runs alone.
 test: lint $(QT_READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not alone" --numprocesses auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not alone" --numprocesses auto --maxprocesses 4 --dist loadfile \
+		|| $(BIN)/python -m pytest -m "not alone" --last-failed
 	$(BIN)/python -m pytest -m alone
 
 lint: $(READY)

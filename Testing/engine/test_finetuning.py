@@ -87,6 +87,7 @@ def same_weights(first: torch.nn.Module, second: torch.nn.Module) -> bool:
     return all(torch.equal(one, other) for one, other in pairs)
 
 
+@pytest.mark.alone
 def test_both_trainings_share_one_progress_and_the_time_that_there_is(base):
     corrections = inverted(disc_slices(6, "new"))
     steps = [e for e in fine_tune(base, corrections, config=QUICK) if isinstance(e, StepFinished)]
