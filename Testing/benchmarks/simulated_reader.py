@@ -17,7 +17,7 @@ from simulated_changes import changed
 from funet.annotations.samples import SliceSample, samples_from_volume
 from funet.evaluation.metrics import dice
 from funet.images.geometry import SliceOrder
-from funet.images.segmentations import IGNORE_LABEL
+from funet.images.succession import known_only_in
 from funet.images.volumes import LabelMap, Volume, read_label_map, read_volume
 from funet.models.model import Model
 from funet.networks import UNet
@@ -151,9 +151,7 @@ def predict(model: Model, subject: Subject, corrected: Sequence[int] = ()) -> Pr
     """Segment a subject of which some slices are corrected."""
     plane = model.manifest.preprocessing.slice_axis
     axis = SliceOrder.from_geometry(subject.volume.geometry, plane).axis
-    known = np.full(subject.reference.array.shape, IGNORE_LABEL, np.uint8)
-    truth = np.moveaxis(subject.reference.array, axis, 0)
-    np.moveaxis(known, axis, 0)[list(corrected)] = truth[list(corrected)]
+    known = known_only_in(subject.reference.array, corrected, axis)
     return Predictor(model, device="cpu").predict(subject.volume, known=known)
 
 

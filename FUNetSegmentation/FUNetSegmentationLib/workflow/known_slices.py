@@ -7,17 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from funet.images.segmentations import IGNORE_LABEL
+from funet.images.geometry import Geometry
+from funet.images.succession import known_only_in
 from funet.models.manifest import Manifest
 
 from ..scene.labels import read_labels
 from ..scene.structures import segments_of_model
-from ..scene.volumes import slice_axis_of, snapshot
+from ..scene.volumes import slice_axis_of
 from .judged import judged_slices
 
 
 def known_labels(
-    segmentation_node: Any, volume_node: Any, model: Manifest
+    segmentation_node: Any, volume_node: Any, grid: Geometry, model: Manifest
 ) -> NDArray[np.uint8] | None:
     """Return the labels of the slices that are corrected, accepted, or drawn by hand.
 
@@ -27,6 +28,7 @@ def known_labels(
     Args:
         segmentation_node: the node.
         volume_node: the volume that is to be predicted.
+        grid: that of the volume.
         model: what predicts it.
 
     Returns:
@@ -39,11 +41,9 @@ def known_labels(
     if model.successive is None:
         return None
     ids = segments_of_model(segmentation_node, model.segments)
-    axis = slice_axis_of(snapshot(volume_node).geometry, model.preprocessing.slice_axis)
-    judged = list(judged_slices(segmentation_node, ids, volume_node, axis))
+    axis = slice_axis_of(grid, model.preprocessing.slice_axis)
+    judged = judged_slices(segmentation_node, ids, volume_node, axis)
     if not judged or None in ids.values():
         return None
     drawn = read_labels(segmentation_node, ids, volume_node).labels
-    known = np.full_like(drawn, IGNORE_LABEL)
-    np.moveaxis(known, axis, 0)[judged] = np.moveaxis(drawn, axis, 0)[judged]
-    return known
+    return known_only_in(drawn, judged, axis)

@@ -39,7 +39,7 @@ def segment_steps(
     """
     volume = snapshot(volume_node)
     target = segmentation_node
-    known = None if target is None else known_labels(target, volume_node, model)
+    known = None if target is None else known_labels(target, volume_node, volume.geometry, model)
     handle = yield _segment_job(volume, model, device, known=known)
     if target is None:
         target = create_segmentation(volume_node, f"{volume.name} {model.name}")
@@ -61,7 +61,7 @@ def predict_steps(_task: Task, segmentation_node: Any, *, model: Manifest, devic
     """
     volume_node = ReviewHistory(segmentation_node).volume_node
     volume = snapshot(volume_node)
-    known = known_labels(segmentation_node, volume_node, model)
+    known = known_labels(segmentation_node, volume_node, volume.geometry, model)
     handle = yield _segment_job(volume, model, device, known=known)
     return Prediction.of(handle, volume)
 
@@ -119,7 +119,7 @@ def _update_one(
         volume,
         model,
         device,
-        known=known_labels(node, volume_node, model),
+        known=known_labels(node, volume_node, volume.geometry, model),
         first_slice=desk.visible_slice(volume_node, axis),
         on_metric=first.show,
         part=part,

@@ -70,6 +70,19 @@ def successive_labels(
     return labels
 
 
+def known_only_in(labels: NDArray[np.uint8], slices: Sequence[int], axis: int) -> NDArray[np.uint8]:
+    """Return labels that are known in some slices only, as :func:`successive_labels` takes them.
+
+    Args:
+        labels: (K, J, I).
+        slices: indices of the slices that are certain.
+        axis: along which they lie.
+    """
+    known = np.full_like(labels, IGNORE_LABEL)
+    np.moveaxis(known, axis, 0)[list(slices)] = np.moveaxis(labels, axis, 0)[list(slices)]
+    return known
+
+
 def _likeliest(evidence: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Return the rising sequence of values from 1 with the largest sum of evidence.
 
