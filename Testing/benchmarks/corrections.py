@@ -25,6 +25,7 @@ from typing import Any
 
 from corrections_report import write_report
 from learners import ABLATION, OTHERS, Learner, kept_if_better, nothing, ours
+from measured_models import measured_model
 from simulated_changes import CHANGES
 from simulated_reader import Record, Subject, World, read_subject, simulate
 from simulation_arguments import numbers, parsed, simulation_parser
@@ -135,7 +136,7 @@ def measure(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
         experiment=arguments.experiment,
         change=arguments.change,
         model=arguments.model,
-        weights_sha256=base.manifest.weights_sha256,
+        **measured_model(base.manifest),
         counts=list(arguments.counts),
         training=arguments.training,
         ceiling_steps=arguments.ceiling_steps,

@@ -65,7 +65,7 @@ def annotated(subject: Subject, count: int, structures: int, axis: int) -> list[
 def learn(
     like: Model, subject: Subject, slices: Sequence[int], config: TrainingConfig, seed: int
 ) -> Model:
-    """Train a new model from annotated slices of one volume."""
+    """Train a new model from annotated slices of one volume, which teach no order of structures."""
     samples = samples_from_volume(
         subject.volume, subject.reference, like.manifest.preprocessing, annotated=slices
     )
@@ -76,7 +76,7 @@ def learn(
         )
     for _ in train(network, samples, config=replace(config, seed=seed, device="cpu")):
         pass
-    return Model(like.manifest, network)
+    return Model(replace(like.manifest, successive=None), network)
 
 
 def measure_one(

@@ -48,6 +48,7 @@ from funet.provenance import run_record
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "Training"), str(Path(__file__).parent)]
 
+from measured_models import measured_model  # noqa: E402
 from midbrain_heads import Head, placement, subject, subjects, templates  # noqa: E402
 from midbrain_pictures_report import Row, draw, write_report  # noqa: E402
 from split import read_split  # noqa: E402
@@ -289,7 +290,7 @@ def run(arguments: argparse.Namespace) -> Mapping[str, object]:
             seed=SEED,
             precision=PRECISION,
             model=model.manifest.id,
-            weights_sha256=model.manifest.weights_sha256,
+            **measured_model(model.manifest),
         ),
         "heads": [one.record for one in found],
     }

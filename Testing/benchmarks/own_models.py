@@ -23,6 +23,7 @@ from typing import Any
 from corrections_report import write_report
 from from_nothing import annotated, learn, read_arguments, ways
 from learners import Learner, Lesson, from_scratch, full_fine_tuning, ours
+from measured_models import measured_model
 from simulated_reader import World, predict, read_subject, simulate
 from stored_records import open_record, read_split, write_record
 
@@ -91,7 +92,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         arguments,
         experiment="own",
         model=arguments.like,
-        weights_sha256=like.manifest.weights_sha256,
+        **measured_model(like.manifest),
         taught_by=TAUGHT_BY,
         counts=list(arguments.counts),
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 import results_paper as paper
 import results_text as text
+from measured_models import same_rules, same_weights
 from results_captions import counted, provenance
 
 from funet.evaluation.tables import Cell, Table
@@ -204,18 +205,20 @@ def _report(path: Path, sources: Sources) -> Blocks:
     caption = provenance(record)
     if caption not in blocks[0]:
         blocks.append(caption)
-    blocks += _weights(record, sources)
+    blocks += _measured_model(record, sources)
     beside = (one for one in path.parent.glob(f"{path.stem}.*") if not _is_remarks(one))
     return [*blocks, *_remarks(path.with_suffix("")), _files(beside, path.parent)]
 
 
-def _weights(record: Mapping[str, Any], sources: Sources) -> Blocks:
-    """Whether the shipped model is still the one that was measured."""
+def _measured_model(record: Mapping[str, Any], sources: Sources) -> Blocks:
+    """Whether the model ships as it was when it was measured."""
     manifest = sources.page_folder / _MODELS / str(record.get("model")) / "model.json"
     if "weights_sha256" not in record or not manifest.is_file():
         return []
-    same = _read(manifest)["weights_sha256"] == record["weights_sha256"]
-    return [text.SHIPPED_WEIGHTS if same else text.OTHER_WEIGHTS]
+    description = _read(manifest)
+    if not same_weights(record, description):
+        return [text.OTHER_WEIGHTS]
+    return [text.SHIPPED_MODEL if same_rules(record, description) else text.OTHER_RULES]
 
 
 def differences(settings: Mapping[str, Any]) -> str:

@@ -50,8 +50,11 @@ FIGURES = {
     "slices": "{title}: corrected slices by the order in which they are taken, with Retrain and "
     "without",
 }
-SHIPPED_WEIGHTS = "Measured on the weights that ship."
-OTHER_WEIGHTS = "**Measured on other weights than those that ship now.**"
+SHIPPED_MODEL = "Measured with the model that ships."
+OTHER_WEIGHTS = "**Measured with other weights than those that ship now.**"
+OTHER_RULES = (
+    "**Measured with the weights that ship, when labels were made from them in another way.**"
+)
 
 PAPER_TITLE = "The paper's own numbers"
 PAPER_TABLE = """\

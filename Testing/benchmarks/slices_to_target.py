@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 from learners import Learner, ours
+from measured_models import measured_model
 from simulated_changes import CHANGES
 from simulated_reader import World, order_of, read_subject, retrained, whole_dice
 from simulation_arguments import parsed, simulation_parser
@@ -102,7 +103,7 @@ def measure(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
         arguments,
         change=arguments.change,
         model=arguments.model,
-        weights_sha256=base.manifest.weights_sha256,
+        **measured_model(base.manifest),
         target=arguments.target,
         per_round=arguments.per_round,
     )

@@ -241,10 +241,22 @@ def test_a_picture_that_a_report_shows_itself_is_shown_once(repository):
 
 
 def test_a_result_of_weights_that_ship_no_more_says_so(repository):
-    assert "Measured on the weights that ship." in text_of(repository)
+    assert "Measured with the model that ships." in text_of(repository)
     model = repository / "FUNetSegmentation/Resources/Models/tiny-t1/model.json"
     model.write_text(model.read_text(encoding="utf-8").replace("abc", "abd"), encoding="utf-8")
-    assert "**Measured on other weights than those that ship now.**" in text_of(repository)
+    assert "**Measured with other weights than those that ship now.**" in text_of(repository)
+
+
+def test_a_result_of_before_labels_were_made_in_another_way_says_so(repository):
+    model = repository / "FUNetSegmentation/Resources/Models/tiny-t1/model.json"
+    described = json.loads(model.read_text(encoding="utf-8"))
+    model.write_text(json.dumps(described | {"successive": "coronal"}), encoding="utf-8")
+    assert "Measured with the model that ships." not in text_of(repository)
+    assert "when labels were made from them in another way" in text_of(repository)
+    result = results_of(repository) / "corrections_tiny.json"
+    record = json.loads(result.read_text(encoding="utf-8"))
+    result.write_text(json.dumps(record | {"successive": "coronal"}), encoding="utf-8")
+    assert "Measured with the model that ships." in text_of(repository)
 
 
 @pytest.mark.parametrize("name", ["corrections_tiny", "compare_midbrain"])

@@ -28,6 +28,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from measured_models import measured_model
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from stored_records import command_of
@@ -251,7 +252,7 @@ def run(arguments: argparse.Namespace) -> list[SubjectResult]:
             data=arguments.data.name,
             doubt=USED,
             model=model.manifest.id,
-            weights_sha256=model.manifest.weights_sha256,
+            **measured_model(model.manifest),
         ),
     }
     stem = arguments.output / f"worklist_{model.manifest.id}"
