@@ -11,6 +11,7 @@ import pytest
 import slicer
 from panel_scene import add_boxes, boxes, correct, labels_of, write_boxes
 from panel_tools import Desk
+from threshold_models import publish
 
 CORRECTED = 4
 
@@ -91,6 +92,27 @@ def test_segment_correct_accept_retrain_roll_back(
     others = [k for k in range(len(predicted)) if k not in (2, CORRECTED)]
     assert (labels_of(node, volume)[others] == predicted[others]).all()
     assert not ui.rollBackButton.enabled
+
+
+def test_the_panel_tells_that_other_slices_follow_a_corrected_one(
+    models: Path, open_panel: Callable[..., Desk]
+) -> None:
+    publish(models, family="in-turn", successive="sagittal")
+    desk = open_panel()
+    host.use_attribute_style(__name__)
+    volume = add_boxes()
+    host.spin(0.05)
+    desk.choose(volume)
+    hint = "press Segment, and all other slices follow"
+    for model, told in (("boxes", False), ("in-turn", True)):
+        desk.ui.modelSelector.currentIndex = desk.ui.modelSelector.findData(model)
+        desk.ui.modelSelector.activated.emit(desk.ui.modelSelector.currentIndex)
+        desk.press_and_wait("segmentButton")
+        assert hint not in desk.ui.retrainStateLabel.text
+        correct(desk.segmentation, volume, CORRECTED)
+        assert "1 slice will teach" in desk.ui.retrainStateLabel.text
+        assert (hint in desk.ui.retrainStateLabel.text) == told
+        desk.parameters.segmentation = None
 
 
 def test_nothing_found_is_said_with_what_to_do(desk: Desk) -> None:

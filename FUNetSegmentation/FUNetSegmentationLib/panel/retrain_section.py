@@ -53,7 +53,7 @@ class RetrainSection:
         ui.diceTable.visible = False
 
     def update(self, taught: int) -> None:
-        """Say what a retraining would learn.
+        """Say what a retraining would learn, and what the slices are good for without one.
 
         Args:
             taught: number of corrected and accepted slices.
@@ -64,6 +64,11 @@ class RetrainSection:
             text = _("{slices} will teach {model}.").format(
                 slices=slices(taught), model=f"“{model.name}”"
             )
+            if model.successive:
+                text += " " + _(
+                    "They also show where one structure gives way to the next: press Segment, and "
+                    "all other slices follow."
+                )
         self._context.ui.retrainStateLabel.text = text
 
     def facts(self) -> dict[str, Any]:

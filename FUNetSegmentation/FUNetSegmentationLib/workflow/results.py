@@ -96,6 +96,8 @@ class ModelInfo:
             count.
         slicePlane: ``"axial"``, ``"coronal"`` or ``"sagittal"``.
         slices: number of slices that taught it, ``None`` if it does not say.
+        successive: whether its structures follow one another from slice to slice, so that one
+            corrected slice shows the others where one gives way to the next.
         damaged: why it cannot be used, as one sentence; empty for a model that can.
     """
 
@@ -113,6 +115,7 @@ class ModelInfo:
     metrics: tuple[dict[str, Any], ...] = field(default=(), hash=False)
     slicePlane: str = "axial"
     slices: int | None = None
+    successive: bool = False
     damaged: str = ""
 
     @classmethod
@@ -134,4 +137,5 @@ class ModelInfo:
             metrics=tuple(dict(vars(metric)) for metric in manifest.metrics),
             slicePlane=manifest.preprocessing.slice_axis,
             slices=taught if isinstance(taught, int) else None,
+            successive=manifest.successive is not None,
         )
