@@ -11,6 +11,7 @@ import pytest
 import results_paper as paper
 import results_text
 from results_page import PAGE, REMARKS, result_files
+from written_numbers import strange_numbers
 
 RESULTS = make_results.RESULTS
 TEXT = (RESULTS / PAGE).read_text(encoding="utf-8")
@@ -93,22 +94,12 @@ def test_no_number_stands_in_the_prose_of_the_page():
         assert re.search(r"\d", rest) is None, sentence
 
 
-def strange_numbers(remarks: str, tables: str) -> list[str]:
-    """Numbers with decimals in a remark that stand in no table, not even with more decimals."""
-    known = [float(number) for number in re.findall(r"\d+\.\d+", tables)]
-    return [
-        number
-        for number in re.findall(r"\d+\.\d+", remarks)
-        if min((abs(one - float(number)) for one in known), default=1.0)
-        > 0.51 * 10.0 ** -len(number.partition(".")[2])
-    ]
-
-
 def test_a_number_of_a_remark_may_be_rounded_but_not_invented():
     tables = "| 0.8475±0.07 | -0.0105 |"
     assert strange_numbers("ahead by 0.01, at 0.8475, or 0.848, or 0.847; 50 images", tables) == []
     assert strange_numbers("0.8479 and 0.85 and 0.83", tables) == ["0.8479", "0.83"]
     assert strange_numbers("0.5", "none") == ["0.5"]
+    assert strange_numbers("64 %, 64% and 100 %", "| 64% | 10 % |") == ["100 %"]
 
 
 def test_every_number_in_a_remark_is_one_of_its_result():

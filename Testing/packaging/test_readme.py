@@ -7,6 +7,7 @@ import re
 
 import pytest
 from source_tree import ROOT
+from written_numbers import strange_numbers
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RESULTS = ROOT / "Resources" / "Results"
@@ -57,6 +58,19 @@ def test_a_table_of_the_readme_is_one_of_its_report(head: str, report: str) -> N
     table = README[start:].partition("\n\n")[0]
     assert table.count("\n") > 2
     assert table in (RESULTS / report).read_text(encoding="utf-8")
+
+
+def linked_from(paragraph: str) -> list[str]:
+    """The texts that a paragraph links to."""
+    return re.findall(r"\]\(([^)#:]+\.md)\)", paragraph)
+
+
+def test_every_number_in_prose_stands_where_the_links_of_its_paragraph_lead() -> None:
+    paragraphs = [one for one in README.split("\n\n") if linked_from(one)]
+    assert len(paragraphs) > 5
+    for paragraph in paragraphs:
+        texts = [(ROOT / link).read_text(encoding="utf-8") for link in linked_from(paragraph)]
+        assert strange_numbers(paragraph, "\n".join(texts)) == [], paragraph
 
 
 def test_every_file_that_the_readme_links_to_exists() -> None:
