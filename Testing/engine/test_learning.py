@@ -17,9 +17,11 @@ from funet.annotations.structures import Structures
 from funet.errors import Cancelled, InputError, ModelError
 from funet.images.preprocessing_settings import Preprocessing
 from funet.images.segmentations import Segment
+from funet.losses import build_loss
 from funet.models.model import Model, load_model, load_samples_of, save_model
 from funet.models.store import ModelStore
 from funet.progress import CancelToken
+from funet.runtime import Runtime
 from funet.training.checkpoints import data_digest
 from funet.training.events import EpochFinished, Note, StepFinished
 from funet.training.finetuning import FineTuneConfig
@@ -31,11 +33,13 @@ from funet.training.learning import (
     train_model,
 )
 from funet.training.presets import TrainingConfig
+from funet.training.validation import score_slices
 
 SEGMENTS = (Segment(1, "Disc", (255, 0, 0)), Segment(2, "Core", (0, 255, 0)))
 CONFIG = TrainingConfig(
     epochs=3, steps_per_epoch=6, learning_rate=5e-3, batch_size=4, device="cpu", precision="float32"
 )
+CPU = Runtime(torch.device("cpu"))
 QUICK = FineTuneConfig(steps=10, batch_size=4, learning_rate=2e-3, augmentation=None, device="cpu")
 
 
@@ -285,6 +289,37 @@ def test_every_round_starts_from_the_first_version_and_learns_all_corrections(
     assert data_digest(load_samples_of(third)) == data_digest([*two, *one, *study()])
     at_once = retrain(first, structures([*two, *one]))
     assert same_weights(at_once.model.network, third.network)
+
+
+def test_slices_that_the_current_version_has_learned_do_not_judge_the_next(
+    trained: ModelTrained, store: ModelStore
+) -> None:
+    first = published(store, trained)
+    one, two = (disc_slices(3, name, sides=(32, 28)) for name in ("one", "two"))
+    second = published(store, retrain(first, structures(one)))
+
+    def score(sample: SliceSample) -> tuple[float, ...]:
+        loss = build_loss(second.manifest.loss)
+        return score_slices(second.network, [sample], loss=loss, runtime=CPU).dice
+
+    assert not set(map(score, one)) & set(map(score, two)), "the scores do not tell them apart"
+    for seed in range(4):
+        config = replace(QUICK, seed=seed)
+        both = structures([*one, *two])
+        finished = retrain(second, both, root=first, config=config).finished
+        assert finished.held_out == 1
+        assert finished.dice_before in set(map(score, two))
+
+
+def test_a_round_without_a_new_slice_is_not_compared(
+    trained: ModelTrained, store: ModelStore
+) -> None:
+    first = published(store, trained)
+    corrections = structures(disc_slices(5, "one", sides=(32, 28)))
+    second = published(store, retrain(first, corrections))
+    finished = retrain(second, corrections, root=first).finished
+    assert (finished.kept, finished.learned, finished.held_out) == (True, 5, 0)
+    assert "without a comparison" in finished.reason
 
 
 def test_a_version_that_came_without_its_slices_goes_on_from_its_own_weights(

@@ -42,7 +42,9 @@ def test_where_not_all_fits_corrections_go_first_and_then_what_shows_something(
 
 def test_the_first_round_remembers_what_the_first_version_learned() -> None:
     root = disc_slices(3, "root")
-    memory = recall(root, root, disc_slices(2, "new"))
+    corrections = disc_slices(2, "new")
+    memory = recall(root, root, corrections)
+    assert same(memory.new, corrections)
     assert memory.earlier == ()
     assert same(memory.replay, root)
 
@@ -52,6 +54,14 @@ def test_a_later_round_tells_earlier_corrections_from_the_first_versions_slices(
     memory = recall([*first_round, *root], root, disc_slices(2, "second"))
     assert same(memory.earlier, first_round)
     assert same(memory.replay, root)
+
+
+def test_corrected_slices_that_the_version_has_learned_are_not_new() -> None:
+    root, first_round, second_round = (disc_slices(3, name) for name in ("root", "first", "second"))
+    memory = recall([*first_round, *root], root, [*first_round[1:], *second_round, root[0]])
+    assert same(memory.new, second_round)
+    assert same(memory.earlier, [*first_round, root[0]])
+    assert same(memory.replay, root[1:])
 
 
 def test_a_shipped_model_without_slices_remembers_corrections_only() -> None:
@@ -65,6 +75,7 @@ def test_of_a_slice_that_is_corrected_again_only_the_last_labels_count() -> None
     root, first_round = disc_slices(3, "root"), disc_slices(2, "first")
     again = [corrected(first_round[0]), corrected(root[1])]
     memory = recall([*first_round, *root], root, again)
+    assert same(memory.new, again)
     assert same(memory.earlier, first_round[1:])
     assert same(memory.replay, [root[0], root[2]])
 

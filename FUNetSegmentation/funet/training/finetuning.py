@@ -55,8 +55,8 @@ class FineTuneConfig:
         learning_rate: step size of the optimiser, the same from the first step to the last.
         encoder_rate: learning rate of the contracting path relative to the rest.
         replay_share: share of each batch that repeats what the model learned before, in [0, 1).
-        held_out_share: share of the corrected slices that only judge the new version.
-        least_for_held_out: corrected slices below which none is held out.
+        held_out_share: share of the new corrected slices that only judge the new version.
+        least_for_held_out: corrected slices, earlier ones included, below which none is held out.
         learn_held_out: whether a new version that is better on the held-out slices is made once
             more from all corrected slices, these too.
         averaging: decay of the averaged weights.
@@ -190,7 +190,8 @@ def fine_tune(
 
     Args:
         base: the model to start from.
-        corrections: slices corrected or accepted since the last round, of one or more volumes.
+        corrections: slices corrected or accepted since the last round, of one or more volumes,
+            which ``current`` has not learned.
         current: the version that the new one must beat on the held-out slices; the base if
             ``None``.
         earlier: corrected and accepted slices of earlier rounds.
@@ -203,16 +204,19 @@ def fine_tune(
 
     Raises:
         Cancelled: within one batch of a cancel.
-        TrainingError: if there is no correction.
+        TrainingError: if there is no correction, not even an earlier one.
         InputError: if a slice holds a label that the model does not know.
     """
     config = config or FineTuneConfig()
-    if not corrections:
+    if not corrections and not earlier:
         raise TrainingError("No slice is corrected or accepted yet; correct at least one.")
     names = [segment.name for segment in base.manifest.segments]
     require_known_labels([*corrections, *earlier, *replay], names)
     learn, held_out = split_held_out(
-        corrections, config.held_out_share, config.least_for_held_out, config.seed
+        corrections,
+        config.held_out_share,
+        config.least_for_held_out - len(earlier),
+        config.seed,
     )
     learn = (*learn, *earlier)
     again = config.learn_held_out and bool(held_out)
@@ -318,8 +322,8 @@ def _judge(
 ) -> FineTuningFinished:
     if not held_out:
         reason = (
-            f"The new version is kept without a comparison, because there are too few new "
-            f"corrected slices to hold some out ({config.least_for_held_out} are needed)."
+            f"The new version is kept without a comparison, which takes "
+            f"{config.least_for_held_out} corrected slices, 2 of them new and with a structure."
         )
         return FineTuningFinished(
             network,

@@ -175,7 +175,8 @@ def fine_tune_model(
 
     Args:
         current: the version to improve.
-        structures: the newly corrected slices, brought to the model's structures.
+        structures: the corrected slices, brought to the model's structures; those that ``current``
+            has learned as they are now may be among them.
         root: the version to start from, see :meth:`~funet.models.store.ModelStore.root_of`;
             ``current`` if ``None``.
         config: settings; the defaults if ``None``.
@@ -196,7 +197,7 @@ def fine_tune_model(
     finished: FineTuningFinished | None = None
     for event in fine_tune(
         root,
-        structures.samples,
+        memory.new,
         current=current,
         earlier=memory.earlier,
         replay=memory.replay,
@@ -210,7 +211,7 @@ def fine_tune_model(
             yield event
     assert finished is not None  # the last event of every retraining
     forgets = bool(memory.replay) and not replay_is_all and config.is_far(finished.distance)
-    learned = (*structures.samples, *memory.earlier)
+    learned = (*memory.new, *memory.earlier)
     record = _record(learned, config.seed, command) | {"replayed": len(memory.replay)}
     manifest = _next_manifest(current.manifest, root.manifest, record, structures.sides, finished)
     manifest = _following_conventions(manifest, learned)

@@ -37,13 +37,15 @@ def kept_for_replay(
 
 @dataclass(frozen=True)
 class Memory:
-    """What a model has been taught before.
+    """What a model has been taught before, and what it has not.
 
     Attributes:
-        earlier: slices that were corrected in earlier rounds.
+        new: corrected slices that the version has not learned as they are now.
+        earlier: corrected slices that it has learned, in whatever round.
         replay: slices that taught the first version of the model's line.
     """
 
+    new: tuple[SliceSample, ...]
     earlier: tuple[SliceSample, ...]
     replay: tuple[SliceSample, ...]
 
@@ -51,7 +53,10 @@ class Memory:
 def recall(
     kept: Sequence[SliceSample], root: Sequence[SliceSample], corrections: Sequence[SliceSample]
 ) -> Memory:
-    """Tell earlier corrections from what the first version learned; a slice is never in both.
+    """Tell new corrections, earlier ones, and what the first version learned from each other.
+
+    A slice is only in one of them, and every corrected slice is new or an earlier one, because
+    somebody who corrects some more slices of a volume brings those of the last round along.
 
     Of a slice that was annotated several times (it is known by its pixels), the last labels count.
 
@@ -60,10 +65,13 @@ def recall(
         root: slices kept with the first version of its line.
         corrections: slices that are corrected now.
     """
+    learned = {_digest(sample, with_labels=True) for sample in (*kept, *root)}
+    new = [s for s in corrections if _digest(s, with_labels=True) not in learned]
     first_labels = {_digest(sample, with_labels=True) for sample in root}
     earlier = [s for s in kept if _digest(s, with_labels=True) not in first_labels]
-    earlier = _without(earlier, corrections)
-    return Memory(tuple(earlier), tuple(_without(root, (*corrections, *earlier))))
+    earlier = [*_without(earlier, corrections), *_without(corrections, new)]
+    replay = _without(root, (*corrections, *earlier))
+    return Memory(tuple(new), tuple(earlier), tuple(replay))
 
 
 def _without(samples: Sequence[SliceSample], newer: Sequence[SliceSample]) -> list[SliceSample]:
