@@ -50,6 +50,20 @@ def test_the_annotated_slices_of_all_cases_are_read(tmp_path: Path) -> None:
     assert [progress.fraction for progress in seen] == [0, 0.5, 1]
 
 
+def test_images_can_be_told_apart_by_their_voxels(tmp_path: Path) -> None:
+    image, labels = write_subject(tmp_path / "a", 0)
+    write_subject(tmp_path / "b", 1)
+    other = (tmp_path / "b" / "images" / "sub-01.nii.gz").rename(tmp_path / image.name)
+    other_labels = tmp_path / "b" / "labels" / "sub-01.nii.gz"
+    rounds = [[Case(image, labels)], [Case(other, other_labels)], [Case(image, labels)]]
+    first, second, third = (
+        gather_cases(cases, AXIAL, by_voxels=True)[0].samples[0].subject for cases in rounds
+    )
+    assert first.startswith("sub-00 [")
+    assert first != second
+    assert first == third
+
+
 def test_chosen_slices_count_even_if_empty(tmp_path: Path) -> None:
     image, labels = write_subject(tmp_path, 0)
     (case,) = gather_cases([Case(image, labels, (0, 5))], AXIAL)

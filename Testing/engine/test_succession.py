@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from tiny_models import tiny_manifest, tiny_network
 
 from funet.annotations.conventions import are_successive
@@ -73,6 +74,48 @@ def test_known_labels_decide_whatever_all_others_say() -> None:
     labels = successive_labels(chances, 1, backwards=False, known=known)
     assert (labels[:, :4] == 1).all()
     assert (labels[:, 4:] == 2).all()
+
+
+def test_a_slice_that_was_touched_elsewhere_does_not_outvote_a_corrected_border() -> None:
+    chances = np.zeros((3, 9, 6, 5), np.float32)
+    chances[1, :, :2], chances[2, :, 2:] = 1, 1
+    known = np.full(chances[0].shape, 255, np.uint8)
+    known[4] = np.array((1, 1, 1, 1, 2, 2), np.uint8)[:, None]
+    known[1:4] = np.array((1, 1, 2, 2, 2, 2), np.uint8)[:, None]  # as predicted, but for a pixel
+    known[1:4, 0, 0] = 0
+    labels = successive_labels(chances, 1, backwards=False, known=known)
+    assert (labels[5:, :4] == 1).all()
+    assert (labels[5:, 4:] == 2).all()
+
+
+def test_a_slip_of_the_hand_moves_no_border() -> None:
+    chances = np.zeros((3, 9, 6, 10), np.float32)
+    chances[1, :, :2], chances[2, :, 2:] = 1, 1
+    known = np.full(chances[0].shape, 255, np.uint8)
+    known[4] = np.array((1, 1, 2, 2, 2, 2), np.uint8)[:, None]
+    known[4, 2, 3] = 1
+    labels = successive_labels(chances, 1, backwards=False, known=known)
+    assert (labels[:, 2:] == 2).all()
+
+
+def test_one_known_voxel_outweighs_a_large_volume() -> None:
+    chances = np.zeros((3, 90, 40, 40), np.float32)
+    chances[1] = 1
+    known = np.full(chances[0].shape, 255, np.uint8)
+    known[40, 3, 20] = 2
+    labels = successive_labels(chances, 1, backwards=False, known=known)
+    assert (labels[:, :3] == 1).all()
+    assert (labels[:, 3:] == 2).all()
+
+
+def test_known_slices_part_the_structures_where_nothing_is_found() -> None:
+    chances = np.zeros((3, 9, 6, 5), np.float32)
+    chances[0] = 1
+    known = np.full(chances[0].shape, 255, np.uint8)
+    known[4] = np.array((1, 1, 1, 1, 2, 2), np.uint8)[:, None]
+    labels = successive_labels(chances, 1, backwards=False, known=known)
+    assert np.array_equal(labels[4], known[4])
+    assert np.count_nonzero(labels) == labels[4].size
 
 
 def test_what_is_known_to_be_background_is_and_the_other_way_round() -> None:
@@ -149,6 +192,16 @@ def test_a_slanted_border_contradicts_it_and_a_slip_does_not() -> None:
     assert are_successive([sample(slip)], "coronal", "sagittal")
 
 
+def test_slices_of_that_plane_itself_may_come_in_any_order() -> None:
+    drawn = [sample(np.full((4, 4), 1 + (place > 5), np.uint8), index=place) for place in (3, 9, 4)]
+    assert are_successive(drawn, "coronal", "coronal")
+    assert are_successive(
+        [replace(one, slice_index=10 - one.slice_index) for one in drawn], "coronal", "coronal"
+    )
+    back = sample(np.full((4, 4), 1, np.uint8), index=11)
+    assert not are_successive([*drawn, back], "coronal", "coronal")
+
+
 def test_ignored_pixels_contradict_nothing() -> None:
     labels = parted(9)
     labels[:, 5:7] = 255
@@ -203,6 +256,20 @@ def test_known_slices_move_the_border_of_a_model_of_successive_structures(volume
     assert set(np.unique(shown[border:])) - {0} == {2}
     free = predicted(volume, known=known).label_map.array
     assert np.array_equal(free, predicted(volume).label_map.array)
+
+
+def test_a_slice_that_somebody_drew_is_nothing_that_was_found() -> None:
+    volume = phantom_volume(axial_grid())
+    network = tiny_network(0)
+    with torch.no_grad():
+        network.head.bias[0] += 100
+    model = Model(tiny_manifest(successive="axial"), network)
+    known = np.full(volume.geometry.shape, 255, np.uint8)
+    known[2] = 1
+    prediction = Predictor(model, device="cpu").predict(volume, known=known)
+    assert (prediction.label_map.array > 0).sum() == known[2].size
+    (note,) = prediction.notes
+    assert note.startswith("No structure was found")
 
 
 def test_probabilities_are_only_given_to_who_asks(volume: Volume) -> None:

@@ -69,6 +69,31 @@ def test_the_other_slices_follow_a_corrected_one(
     assert in_turn.correctedSlices(node) == (CORRECTED,)
 
 
+def test_a_prediction_relies_on_the_slices_that_it_is_told(in_turn: Any, a_volume: Any) -> None:
+    node = in_turn.segment(a_volume, MODEL, device="cpu")
+    correct(node, a_volume)
+    before = labels_of(node, a_volume)
+    in_turn.writePrediction(node, in_turn.predict(node, MODEL, device="cpu", slices=[2]))
+    np.testing.assert_array_equal(labels_of(node, a_volume), before)
+    in_turn.writePrediction(node, in_turn.predict(node, MODEL, device="cpu", slices=[CORRECTED]))
+    np.testing.assert_array_equal(labels_of(node, a_volume), moved_border())
+
+
+def test_a_slice_that_was_corrected_elsewhere_does_not_hold_the_border(
+    in_turn: Any, a_volume: Any
+) -> None:
+    node = in_turn.segment(a_volume, MODEL, device="cpu")
+    correct(node, a_volume)
+    touched = labels_of(node, a_volume)
+    for index in (CORRECTED - 1, CORRECTED + 1):
+        row, column = np.argwhere(touched[index] == 1)[0]
+        touched[index, row, column] = 0
+    draw(node, a_volume, ReviewHistory(node).segment_ids, touched)
+    segment_again(in_turn, node, a_volume)
+    others = np.delete(np.arange(len(touched)), [CORRECTED - 1, CORRECTED, CORRECTED + 1])
+    np.testing.assert_array_equal(labels_of(node, a_volume)[others], moved_border()[others])
+
+
 def test_with_another_model_they_stay_as_they_were(own_logic: Any, a_volume: Any) -> None:
     node = own_logic.segment(a_volume, "boxes", device="cpu")
     correct(node, a_volume)

@@ -94,6 +94,16 @@ def test_a_term_that_two_segments_have_finds_neither(node: Any) -> None:
     assert segments_of_model(node, SEGMENTS) == {1: None, 2: None, 3: None}
 
 
+def test_a_term_that_two_structures_share_finds_neither(node: Any) -> None:
+    whole = ensure_segments(node, [Segment(1, "Brain stem", (1, 2, 3), MIDBRAIN.terminology)])
+    parts = [
+        Segment(value, name, (1, 2, 3), MIDBRAIN.terminology)
+        for value, name in enumerate(("Upper", "Lower"), 1)
+    ]
+    assert segments_of_model(node, parts) == {1: None, 2: None}
+    assert segments_of_model(node, parts[:1]) == {1: whole[1]}
+
+
 def test_one_segment_is_not_two_structures(node: Any) -> None:
     code = Code("SCT", "1", "x")
     twins = (Segment(1, "Left", (1, 2, 3), code), Segment(2, "Right", (1, 2, 3), code))

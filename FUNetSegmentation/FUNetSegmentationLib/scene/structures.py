@@ -33,7 +33,8 @@ def segments_of_model(segmentation_node: Any, segments: Sequence[Segment]) -> di
     """Find the segments that show the structures of a model.
 
     A structure is the segment that was once made for it, however it is called now; else the one
-    with its name, capital letters or not; else the only one with its term of the terminology.
+    with its name, capital letters or not; else the only one with its term of the terminology, if
+    no other structure has that.
 
     Args:
         segmentation_node: the node.
@@ -61,7 +62,10 @@ def segments_of_model(segmentation_node: Any, segments: Sequence[Segment]) -> di
     for one in segments:
         name = one.name.casefold()
         take(one.value, [key for key, segment in free.items() if _name(segment, key) == name])
+    terms = [_code(one.terminology) for one in segments]
     for one in segments:
+        if terms.count(_code(one.terminology)) > 1:
+            continue  # the parts of an organ: what is drawn may be the whole of it
         same = [key for key, segment in free.items() if _same_term(segment, one.terminology)]
         take(one.value, same if len(same) == 1 else [])
     return found
@@ -150,9 +154,11 @@ def _name(segment: Any, segment_id: str) -> str:
 
 def _same_term(segment: Any, wanted: Code | None) -> bool:
     code = _term(segment)
-    if wanted is None or code is None:
-        return False
-    return (code.scheme, code.value) == (wanted.scheme, wanted.value)
+    return wanted is not None and code is not None and _code(code) == _code(wanted)
+
+
+def _code(term: Code | None) -> tuple[str, str] | None:
+    return None if term is None else (term.scheme, term.value)
 
 
 def _term(segment: Any) -> Code | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from funet.annotations.pairing import subject_by_voxels
 from funet.errors import InputError
 
 from ..scene.labels import LabelReading
@@ -49,11 +49,7 @@ def describe_volume(volume: VolumeSnapshot) -> dict[str, Any]:
 
 
 def pack_cases(cases: Sequence[Case]) -> tuple[list[dict[str, Any]], dict[str, NDArray[Any]]]:
-    """Return the cases as arguments of a job, and their arrays.
-
-    A subject is known by its voxels: a correction made months later on the same image replaces the
-    earlier one of that slice, and another image of the same name does not.
-    """
+    """Return the cases as arguments of a job, subjects known by their voxels, and their arrays."""
     arguments: list[dict[str, Any]] = []
     arrays: dict[str, NDArray[Any]] = {}
     for number, case in enumerate(cases):
@@ -61,16 +57,12 @@ def pack_cases(cases: Sequence[Case]) -> tuple[list[dict[str, Any]], dict[str, N
             {
                 "volume": describe_volume(case.volume),
                 "slices": list(case.slices),
-                "subject": f"{case.volume.name} [{_fingerprint(case.volume.array)}]",
+                "subject": subject_by_voxels(case.volume.name, case.volume.array),
             }
         )
         arrays[f"volume-{number}"] = case.volume.array
         arrays[f"labels-{number}"] = case.labels
     return arguments, arrays
-
-
-def _fingerprint(array: NDArray[Any]) -> str:
-    return f"{zlib.crc32(np.ascontiguousarray(array).view(np.uint8)):08x}"
 
 
 def require_volume(volume_node: Any, segmentation_node: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,11 @@ from .judged import judged_slices
 
 
 def known_labels(
-    segmentation_node: Any, volume_node: Any, grid: Geometry, model: Manifest
+    segmentation_node: Any,
+    volume_node: Any,
+    grid: Geometry,
+    model: Manifest,
+    slices: Iterable[int] | None = None,
 ) -> NDArray[np.uint8] | None:
     """Return the labels of the slices that are corrected, accepted, or drawn by hand.
 
@@ -30,6 +35,7 @@ def known_labels(
         volume_node: the volume that is to be predicted.
         grid: that of the volume.
         model: what predicts it.
+        slices: which of these to return; all if ``None``.
 
     Returns:
         uint8 (K, J, I) on the grid of the volume, 255 in all other slices; ``None`` if there are
@@ -43,6 +49,8 @@ def known_labels(
     ids = segments_of_model(segmentation_node, model.segments)
     axis = slice_axis_of(grid, model.preprocessing.slice_axis)
     judged = judged_slices(segmentation_node, ids, volume_node, axis)
+    if slices is not None:
+        judged = sorted(set(judged) & set(slices))
     if not judged or None in ids.values():
         return None
     drawn = read_labels(segmentation_node, ids, volume_node).labels

@@ -151,7 +151,7 @@ class LiveLearning:
         start = partial(
             self._logic.retrain,
             self._node,
-            slices=sorted(index for index, _digests in finished),
+            slices=_indices(finished),
             device=self.device,
             steps=self.steps,
             update=False,
@@ -162,7 +162,12 @@ class LiveLearning:
     def _predict(self, model: str) -> None:
         if not self._logic.busy:
             start = partial(
-                self._logic.predict, self._node, model, self.device, waitForCompletion=False
+                self._logic.predict,
+                self._node,
+                model,
+                self.device,
+                slices=_indices(self._learned),
+                waitForCompletion=False,
             )
             self._begin("predicting", start)
 
@@ -239,3 +244,7 @@ class LiveLearning:
         self.state, self.message = state, message
         for observer in tuple(self.observers):
             observer()
+
+
+def _indices(finished: Finished) -> list[int]:
+    return sorted(index for index, _digests in finished)

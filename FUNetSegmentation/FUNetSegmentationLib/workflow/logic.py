@@ -345,9 +345,12 @@ class SegmentationLogic(ReviewLogic, ModelLogic):
         segmentationNode: Any,
         model: str | None = None,
         device: str = "auto",
+        slices: Any = None,
         waitForCompletion: bool = True,
     ) -> Any:
         """Predict the volume of a segmentation without writing anything.
+
+        Of the corrected and accepted slices, the prediction relies on ``slices``, else on all.
 
         Returns:
             A :class:`~.applying.Prediction` for :meth:`writePrediction`.
@@ -355,7 +358,7 @@ class SegmentationLogic(ReviewLogic, ModelLogic):
 
         def work(task: Task) -> Steps:
             chosen = self._model_of(segmentationNode, model, None)
-            return (yield from predict_steps(task, segmentationNode, model=chosen, device=device))
+            return (yield from predict_steps(task, segmentationNode, chosen, device, slices))
 
         wanted = partial(alive, segmentationNode)
         title = _("Predicting {name}").format(name=name_of(segmentationNode))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,14 +54,27 @@ def segment_steps(
     return target
 
 
-def predict_steps(_task: Task, segmentation_node: Any, *, model: Manifest, device: str) -> Steps:
+def predict_steps(
+    _task: Task,
+    segmentation_node: Any,
+    model: Manifest,
+    device: str,
+    slices: Iterable[int] | None = None,
+) -> Steps:
     """Predict the volume of a segmentation without writing anything.
 
-    The result is a :class:`~.applying.Prediction`.
+    Args:
+        segmentation_node: with the volume that it was made on.
+        model: the description of the model to use.
+        device: where to compute.
+        slices: those of the corrected and accepted ones to rely on; all if ``None``.
+
+    Returns:
+        By way of the task an :class:`~.applying.Prediction`.
     """
     volume_node = ReviewHistory(segmentation_node).volume_node
     volume = snapshot(volume_node)
-    known = known_labels(segmentation_node, volume_node, volume.geometry, model)
+    known = known_labels(segmentation_node, volume_node, volume.geometry, model, slices)
     handle = yield _segment_job(volume, model, device, known=known)
     return Prediction.of(handle, volume)
 

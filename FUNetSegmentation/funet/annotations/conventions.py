@@ -28,13 +28,15 @@ def are_successive(samples: Sequence[SliceSample], plane: SliceAxis, slice_axis:
         slice_axis: anatomical plane of the samples.
     """
     axis, backwards = axis_across(plane, slice_axis)
+    # Which end of its volume the first slice of a stack lies at is not known.
+    directions = (False, True) if plane == slice_axis else (backwards,)
     stacks: dict[tuple[str, tuple[int, ...]], list[NDArray[np.uint8]]] = {}
-    for sample in samples:
+    for sample in sorted(samples, key=lambda one: one.slice_index):
         known = np.where(sample.labels == IGNORE_LABEL, 0, sample.labels).astype(np.uint8)
         stacks.setdefault((sample.subject, known.shape), []).append(known)
     labelled = wrong = 0
     for slices in stacks.values():
         stack = np.stack(slices)
         labelled += int(np.count_nonzero(stack))
-        wrong += count_out_of_succession(stack, axis, backwards=backwards)
+        wrong += min(count_out_of_succession(stack, axis, backwards=one) for one in directions)
     return wrong <= _SLIPS * labelled

@@ -13,7 +13,7 @@ from ..images.preprocessing_settings import Preprocessing
 from ..images.segmentations import Segment
 from ..images.volumes import read_label_map, read_volume
 from ..progress import CancelToken, ProgressCallback, ProgressReporter
-from .pairing import subject_names
+from .pairing import subject_by_voxels, subject_names
 from .samples import Annotated, SliceSample, samples_from_volume
 
 
@@ -56,6 +56,7 @@ def gather_cases(
     cases: Sequence[Case],
     preprocessing: Preprocessing,
     *,
+    by_voxels: bool = False,
     on_progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
 ) -> tuple[GatheredCase, ...]:
@@ -64,6 +65,8 @@ def gather_cases(
     Args:
         cases: images with their labels; images of one subject are recognised by their names, see
             :func:`~funet.annotations.pairing.subject_names`.
+        by_voxels: whether every image is a subject of its own instead, known by its voxels, so
+            that no other image, now or in a later round, is taken for the same.
         preprocessing: slice axis, spacing and intensities of the samples.
         on_progress: called before every case and after the last.
         cancel: checked at the same times.
@@ -78,12 +81,12 @@ def gather_cases(
     gathered = []
     for number, (case, subject) in enumerate(zip(cases, subjects, strict=True)):
         reporter.report(number, len(cases), f"Reading {case.image.name}")
-        gathered.append(_gather(case, subject, preprocessing))
+        gathered.append(_gather(case, None if by_voxels else subject, preprocessing))
     reporter.report(1, 1, f"Read {len(cases)} images")
     return tuple(gathered)
 
 
-def _gather(case: Case, subject: str, preprocessing: Preprocessing) -> GatheredCase:
+def _gather(case: Case, subject: str | None, preprocessing: Preprocessing) -> GatheredCase:
     volume, label_map = read_volume(case.image), read_label_map(case.labels)
     notes = []
     if label_map.overlapping_voxels:
@@ -100,7 +103,7 @@ def _gather(case: Case, subject: str, preprocessing: Preprocessing) -> GatheredC
         uncut(label_map, volume.geometry, case.labels),
         preprocessing,
         annotated=case.slices,
-        subject=subject,
+        subject=subject or subject_by_voxels(volume.name, volume.array),
     )
     side = volume.geometry.largest_side
     return GatheredCase(case.labels, samples, label_map.segments, tuple(notes), side)

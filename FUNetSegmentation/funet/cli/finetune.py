@@ -81,7 +81,11 @@ def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) ->
     segments = current.manifest.segments
     cases = read_cases(arguments, console)
     gathered = gather_cases(
-        cases, current.manifest.preprocessing, on_progress=console.progress, cancel=cancel
+        cases,
+        current.manifest.preprocessing,
+        by_voxels=True,
+        on_progress=console.progress,
+        cancel=cancel,
     )
     config = FineTuneConfig(
         steps=arguments.steps,

@@ -16,8 +16,10 @@ from .segmentations import IGNORE_LABEL
 
 # The least chance that counts, so that no single voxel can decide.
 _LEAST_CHANCE = 1e-3
-# Logarithm of the chance that a known label is wrong: more than all voxels of a slice can say.
-_CONTRADICTED = -1e5
+# Weight of a known label that is not what would be found without it, beside one that is: a slice
+# whose border was moved outweighs four in which something else was corrected, and a slip of the
+# hand does not outweigh a slice.
+_MOVED = 5
 
 
 def successive_labels(
@@ -40,7 +42,9 @@ def successive_labels(
         axis: of the arrays, along which the structures follow one another.
         backwards: whether they do so from its end to its beginning.
         known: the labels of voxels of which they are certain,
-            :data:`~funet.images.segmentations.IGNORE_LABEL` elsewhere; they outweigh all others.
+            :data:`~funet.images.segmentations.IGNORE_LABEL` elsewhere. They outweigh all others,
+            and among them count most those that show another structure than would be found
+            without them, since who corrects something in a slice may leave its border as it was.
 
     Returns:
         Labels in the shape of the arrays.
@@ -58,13 +62,14 @@ def successive_labels(
     shown = np.where(known == IGNORE_LABEL, chances[0] < 0.5, known > 0)
     places, certain = np.nonzero(shown)[axis], known[shown]
     count = shown.shape[axis]
-    evidence = np.zeros((len(chances) - 1, count))
-    for value, one in enumerate(chances[1:], 1):
-        unlikely = np.log(np.maximum(one[shown], _LEAST_CHANCE))
-        contradicted = np.where(certain == value, 0.0, _CONTRADICTED)
-        logarithms = np.where(certain == IGNORE_LABEL, unlikely, contradicted)
-        evidence[value - 1] = np.bincount(places, logarithms, count)
-    values = _likeliest(evidence[:, ::-1])[::-1] if backwards else _likeliest(evidence)
+    predicted = np.array([np.log(np.maximum(one[shown], _LEAST_CHANCE)) for one in chances[1:]])
+    values = _likeliest(predicted, places, count, backwards=backwards)
+    is_known = certain != IGNORE_LABEL
+    if is_known.any():
+        weights = np.where(certain == values[places], 1, _MOVED) * places.size
+        wrong = certain != np.arange(1, len(chances))[:, None]
+        evidence = np.where(is_known, wrong * weights * np.log(_LEAST_CHANCE), predicted)
+        values = _likeliest(evidence, places, count, backwards=backwards)
     labels = np.zeros(shown.shape, np.uint8)
     labels[shown] = values[places]
     return labels
@@ -83,7 +88,27 @@ def known_only_in(labels: NDArray[np.uint8], slices: Sequence[int], axis: int) -
     return known
 
 
-def _likeliest(evidence: NDArray[np.float64]) -> NDArray[np.uint8]:
+def _likeliest(
+    logarithms: NDArray[np.float64], places: NDArray[np.intp], count: int, *, backwards: bool
+) -> NDArray[np.uint8]:
+    """Return the structure of every slice, one after the other, under which all is the likeliest.
+
+    Args:
+        logarithms: (structures, voxels), of the chances.
+        places: (voxels,), the slice of each.
+        count: number of slices.
+        backwards: whether the structures follow one another from the last slice to the first.
+
+    Returns:
+        (count,), from 1.
+    """
+    evidence = np.array([np.bincount(places, one, count) for one in logarithms])
+    if backwards:
+        return _rising(evidence[:, ::-1])[::-1]
+    return _rising(evidence)
+
+
+def _rising(evidence: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Return the rising sequence of values from 1 with the largest sum of evidence.
 
     Args:

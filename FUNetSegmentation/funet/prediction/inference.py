@@ -19,6 +19,7 @@ from ..errors import InputError
 from ..images.geometry import Geometry, SliceOrder
 from ..images.pieces import main_piece
 from ..images.preprocessing import PreparedVolume, prepare_volume, resample_slices, restore_stack
+from ..images.segmentations import IGNORE_LABEL
 from ..images.succession import successive_labels
 from ..images.tilting import rotated, tilts_about
 from ..images.volumes import LabelMap, Volume
@@ -158,10 +159,10 @@ class Predictor:
         """Segment a volume.
 
         A model whose structures lie in one piece predicts only the slices that can matter, see
-        :class:`~funet.prediction.search.SliceSearch`; of all others, every slice is predicted. A
-        model with tilts predicts every slice of all views. Where the structures are successive,
-        their labels are those of :func:`~funet.images.succession.successive_labels`, so they can
-        differ from the likeliest class of single voxels.
+        :class:`~funet.prediction.search.SliceSearch`; of all others, every slice is predicted,
+        with tilts of all views, and so it is where the structures are successive. The labels of
+        these are those of :func:`~funet.images.succession.successive_labels`, so they can differ
+        from the likeliest class of single voxels.
 
         Args:
             volume: any orientation and spacing.
@@ -192,7 +193,7 @@ class Predictor:
         run = _Run(probabilities, first, announce, reporter, notes)
         stacks = self._predict_all(prepared, every_slice, run)
         labels = self._labels_on_grid(stacks, prepared, volume.geometry, known)
-        if not labels.any():
+        if not stacks.labels.any() and not _unknown(labels, known).any():
             notes.append(_NOTHING_FOUND.format(name=volume.name))
         return Prediction(
             label_map=LabelMap(labels, volume.geometry, self.manifest.segments),
@@ -359,6 +360,11 @@ class Predictor:
         self._ready = self._network.to(self._device)
         self._runtime = Runtime(self._device)
         return 1
+
+
+def _unknown(labels: NDArray[np.uint8], known: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+    """Return the labels of the voxels that nobody knew."""
+    return labels if known is None else labels[known == IGNORE_LABEL]
 
 
 def _announce(
