@@ -5,7 +5,7 @@ the label maps. Every number must be that of ``model.json``, to within what othe
 in the last digits. Of the midbrain model, no voxel may lie outside the region of the brain stem in
 any head: those of all three parts of the split, those without labels, and the MNI templates.
 
-    python Training/check_models.py --data ../shared/data
+    python Training/check_models.py --data ../data
 
 Exit code 0 if everything agrees, else 1. With ``--subjects`` fewer subjects are measured: the mean
 of some of the numbers can differ from that of all, but by no more than their deviation allows.

@@ -4,7 +4,7 @@ The data folder holds ``images/`` and ``labels/`` of the Medical Segmentation De
 (Antonelli et al., Nature Communications 2022; CC BY-SA 4.0), drawn by experts (1 anterior,
 2 posterior). The images are crops around the hippocampus, and so must be those to be segmented.
 
-    python Training/train_hippocampus.py --data ../shared/data/hippocampus
+    python Training/train_hippocampus.py --data ../data/hippocampus
 
 A killed run goes on where it was when the same command is given again.
 """

@@ -6,7 +6,7 @@ were registered to each subject, not a drawing by an expert. Most of the heads a
 whole heads are generated around them from the label maps of SynthSeg (Apache-2.0), which are
 expected in the folder ``synthseg_label_maps`` beside the data folder.
 
-    python Training/train_midbrain.py --data ../shared/data/midbrain
+    python Training/train_midbrain.py --data ../data/midbrain
 
 A killed run goes on where it was when the same command is given again.
 """

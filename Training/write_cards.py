@@ -111,7 +111,7 @@ def counts_of(split: Split) -> dict[str, int]:
 def generated_sections(manifest: Manifest, split: Split) -> dict[str, str]:
     """Return what a card says by itself, by section."""
     study = study_of(manifest)
-    data = f"../shared/data/{study}"
+    data = f"../data/{study}"
     return {
         "Structures": _structures(manifest),
         "Input": _input(manifest),
@@ -122,13 +122,16 @@ def generated_sections(manifest: Manifest, split: Split) -> dict[str, str]:
         "Results": _results(manifest),
         "Make it again": _code(f"{manifest.training['command']} --data {data}"),
         "Measure it again": _code(
-            f"python Training/check_models.py --data ../shared/data --model {manifest.id}"
+            f"python Training/check_models.py --data ../data --model {manifest.id}"
         ),
     }
 
 
 def _code(command: str) -> str:
-    return f"From the root of the repository:\n\n```sh\n{command}\n```"
+    return (
+        "From the root of the repository, with the images in `images/` and the label maps in "
+        f"`labels/` of the folder of the data:\n\n```sh\n{command}\n```"
+    )
 
 
 def _structures(manifest: Manifest) -> str:

@@ -5,7 +5,7 @@ reader replaces some slices by the truth, retrains, and goes on. Measured on the
 never corrected, on other volumes of that machine, and on volumes such as the model learned from.
 
     python Testing/benchmarks/corrections.py --experiment corrections --change contrast \\
-        --model hippocampus-t1 --data ../shared/data/hippocampus
+        --model hippocampus-t1 --data ../data/hippocampus
 
 writes <experiment>_<model>_<change>.json, .md and .png into Resources/Results. The experiments
 are "corrections" (orders of correction, and other ways to learn) and "ablation" (ours with parts

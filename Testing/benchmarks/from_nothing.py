@@ -4,7 +4,7 @@ A reader draws the structures in 3, 5 or 10 slices of one volume, spread evenly 
 show them, and trains a new model. Measured on the other slices of the volume, and on other volumes.
 
     python Testing/benchmarks/from_nothing.py --like hippocampus-t1 \\
-        --data ../shared/data/hippocampus
+        --data ../data/hippocampus
 
 writes from_nothing_<data>.json, .md and .png into Resources/Results. A killed run goes on where it
 was when the same command is given again.

@@ -7,7 +7,7 @@ rule: the one with the worst Dice is always among them.
 
 From the root of the repository:
 
-    python Testing/benchmarks/midbrain_pictures.py --data ../shared/data
+    python Testing/benchmarks/midbrain_pictures.py --data ../data
 
 writes midbrain_pictures.json, .md and .png into Resources/Results. The committed ones show one more
 head, with its skull and without, from Debian's package mricron-data (Holmes et al., J Comput Assist

@@ -4,7 +4,7 @@ A reader draws the structures in five slices of one volume, trains a new model, 
 volume with it, corrects the slices at the top of the worklist, and presses Retrain.
 
     python Testing/benchmarks/own_models.py --like hippocampus-t1 \\
-        --data ../shared/data/hippocampus
+        --data ../data/hippocampus
 
 writes own_models_<data>.json, .md and .png into Resources/Results. A killed run goes on where it
 was when the same command is given again.

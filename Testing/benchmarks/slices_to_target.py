@@ -5,7 +5,7 @@ reader replaces slices by the truth, in one order or another, presses Retrain af
 stops when the mean Dice of the volume, corrected slices included, reaches the target.
 
     python Testing/benchmarks/slices_to_target.py --change scanner \\
-        --model hippocampus-t1 --data ../shared/data/hippocampus
+        --model hippocampus-t1 --data ../data/hippocampus
 
 writes slices_to_target_<model>_<change>.json, .md and .png into Resources/Results. A killed run
 goes on where it was when the same command is given again.

@@ -6,7 +6,7 @@ From the root of the repository:
 
 which is ``python Testing/benchmarks/speed.py`` with the peers of ``requirements-bench.txt``. It
 writes speed.json, .md and .png into Resources/Results. What compares labels needs real images in
-``../shared/data`` and is left out without them; OpenVINO is left out where it is not installed.
+``../data`` and is left out without them; OpenVINO is left out where it is not installed.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def main(words: Sequence[str] | None = None) -> int:
         "--only", help="cases, joined by commas; those that were measured before stay"
     )
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--data", type=Path, default=Path("../data"))
     parser.add_argument("--output", type=Path, default=Path("Resources/Results"))
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that all runs")
     arguments = parser.parse_args(words)

@@ -30,8 +30,13 @@ def command_of(script: str, words: Sequence[str]) -> str:
         script: name of the script without its suffix.
         words: as typed after it.
     """
-    shown = (Path(word).name if Path(word).is_absolute() else word for word in words)
+    shown = (Path(word).name if _is_elsewhere(word) else word for word in words)
     return shlex.join(["python", f"Testing/benchmarks/{script}.py", *shown])
+
+
+def _is_elsewhere(word: str) -> bool:
+    path = Path(word)
+    return path.is_absolute() or ".." in path.parts
 
 
 def open_record(

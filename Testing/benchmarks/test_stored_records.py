@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 import pytest
-from stored_records import open_record, write_record
+from stored_records import command_of, open_record, write_record
 
 from funet.errors import InputError
 
@@ -35,6 +35,13 @@ def test_a_run_that_goes_on_keeps_its_records_and_tells_its_new_size(
         "seeds": [0, 1],
     }
     assert again == (first | size if renew else first)
+
+
+def test_a_command_tells_no_folder_of_the_machine() -> None:
+    words = ["--data", "../somewhere/data/brains", "--output", "/home/me/out", "--model", "a/b"]
+    assert command_of("script", words) == (
+        "python Testing/benchmarks/script.py --data brains --output out --model a/b"
+    )
 
 
 def test_a_run_with_other_settings_does_not_mix_its_records_with_those_of_the_file(

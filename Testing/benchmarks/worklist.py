@@ -10,7 +10,7 @@ these last. The worklist ranks all slices.
 
 From the root of the repository:
 
-    python Testing/benchmarks/worklist.py --model hippocampus-t1 --data ../shared/data/hippocampus
+    python Testing/benchmarks/worklist.py --model hippocampus-t1 --data ../data/hippocampus
 
 writes worklist_<model>.json, .md and .png into Resources/Results.
 """

@@ -176,7 +176,7 @@ def test_the_user_is_told_what_to_do_where_nothing_was_found(model, predictor):
     assert not empty.label_map.array.any()
     (note,) = empty.notes
     assert note.startswith("No structure was found in phantom;")
-    assert note.endswith("retrain the model.")
+    assert note.endswith("retrain the model, or train a new one from them.")
 
 
 @pytest.mark.parametrize("batch_size", [None, 1, 3])

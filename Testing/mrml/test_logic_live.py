@@ -81,7 +81,7 @@ def test_a_finished_correction_is_learned_and_the_other_slices_follow(bench):
     assert bench.live.state == "learning"
     bench.drive("ready")
     assert bench.model == "boxes"
-    assert "better prediction is ready" in bench.live.message
+    assert "newer prediction is ready" in bench.live.message
     bench.wait(1)
     assert (bench.live.state, bench.model) == ("watching", "boxes.v2")
     assert bench.logic.correctedSlices(bench.node) == (4,)

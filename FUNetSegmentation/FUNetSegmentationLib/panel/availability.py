@@ -82,7 +82,7 @@ def purposes() -> dict[str, str]:
         ),
         "retrainButton": _(
             "Teach the model the corrected and accepted slices, and predict the others again if "
-            "the new version is better."
+            "the new version is kept."
         ),
         "keepButton": _("Go on with the new version."),
         "rollBackButton": _(

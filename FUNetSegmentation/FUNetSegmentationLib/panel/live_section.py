@@ -18,8 +18,8 @@ _TEXTS = {
     "off": "",
     "watching": _("Watching: a slice is learned when you have left it or accepted it."),
     "learning": _("Learning in the background…"),
-    "predicting": _("Predicting with the better version…"),
-    "ready": _("A better prediction is ready; it comes when you pause."),
+    "predicting": _("Predicting with the new version…"),
+    "ready": _("A newer prediction is ready; it comes when you pause."),
 }
 
 

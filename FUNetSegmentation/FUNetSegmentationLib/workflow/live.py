@@ -41,7 +41,7 @@ class LiveLearning:
         steps: batches of each retraining; the default of the engine if ``None``.
 
     Attributes:
-        state: what it is doing; ``"ready"`` while a better prediction waits for a quiet moment.
+        state: what it is doing; ``"ready"`` while a newer prediction waits for a quiet moment.
         message: the last thing to tell the user, as a sentence; may be empty.
         observers: called without arguments whenever state or message change.
     """
@@ -67,7 +67,7 @@ class LiveLearning:
         self._last_node: Any = None  # that what was learned belongs to
         self._history: ReviewHistory | None = None  # of the node; kept, or each tick would parse it
         self._task: Task | None = None
-        self._better_model: str | None = None  # kept, but not predicted with yet
+        self._newer_model: str | None = None  # kept, but not predicted with yet
         self._prediction: Prediction | None = None
         self._learned: Finished = frozenset()
         self._learning: Finished = frozenset()
@@ -91,7 +91,7 @@ class LiveLearning:
     def stop(self) -> None:
         """Stop watching and give up what runs in the background; again is without effect."""
         task, self._task = self._task, None
-        self._node = self._history = self._prediction = self._better_model = None
+        self._node = self._history = self._prediction = self._newer_model = None
         self._set("off")
         if task is not None:
             task.cancel()
@@ -118,8 +118,8 @@ class LiveLearning:
         if self._prediction is not None:
             if now - self._edited_at >= _STILL_SECONDS and self._may_write():
                 self._write()
-        elif self._better_model is not None:
-            self._predict(self._better_model)
+        elif self._newer_model is not None:
+            self._predict(self._newer_model)
         elif self._unsettled and now - self._edited_at >= self._quiet_seconds:
             self._consider()
 
@@ -207,7 +207,7 @@ class LiveLearning:
                 self._task = None
                 self._own_task_ended(task)
         elif self._node is not None and task.kind != "batch":
-            self._better_model = self._prediction = None  # the user's result is the newer one
+            self._newer_model = self._prediction = None  # the user's result is the newer one
         if own is not None and task is not own and task.state == "queued":
             self._yielded = True  # the user comes first
             own.cancel()
@@ -220,14 +220,14 @@ class LiveLearning:
         elif task.kind == "retrain":
             self._learned = self._learning
             kept = task.state == "done" and task.result.kept
-            self._better_model = task.result.model if kept else None
+            self._newer_model = task.result.model if kept else None
             reason = task.result.reason if task.state == "done" else task.error
             self._set("watching", reason)
         elif task.state == "done":
-            self._better_model, self._prediction = None, task.result
-            self._set("ready", _("A better prediction is ready."))
+            self._newer_model, self._prediction = None, task.result
+            self._set("ready", _("A newer prediction is ready."))
         else:
-            self._better_model = None
+            self._newer_model = None
             self._set("watching", task.error)
 
     def _write(self) -> None:

@@ -1,4 +1,4 @@
-"""Segmenting a volume, and predicting segmentations again with a better model."""
+"""Segmenting a volume, and predicting segmentations again with a newer model."""
 
 from __future__ import annotations
 

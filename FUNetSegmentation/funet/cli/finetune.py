@@ -1,4 +1,4 @@
-"""``funet finetune``: a better version of a model from corrected slices."""
+"""``funet finetune``: a new version of a model from corrected slices."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 HELP = "teach a model from corrected slices"
 DESCRIPTION = """\
-Teach a model from slices that you corrected or found right. Some of them are held out to compare
-the new version with the old one; it is kept only where it is better, and then made once more from
-all slices. The model that you name is left as it is: the new version gets an id of its own, such as
-midbrain-t1.v2.
+Teach a model from slices that you corrected or found right. From the fourth on, some of the new
+ones are held out to compare the new version with the old one; it is kept if it is better there, and
+then made once more from all slices. With fewer, it is kept without a comparison. The model that you
+name is left as it is: the new version gets an id of its own, such as midbrain-t1.v2.
 
 example:
   funet finetune --model midbrain-t1 --case brain.nii.gz corrected.seg.nrrd 40,44,52-54
 
-A version keeps the corrected slices of all rounds, so name only those that are new. Every round
-starts from the first version of the model and learns all of them again, and repeats what that
+A version keeps the corrected slices of all rounds, so earlier ones need not be named again. Every
+round starts from the first version of the model and learns all of them again, and repeats what that
 version keeps of its own training.
 """
 
@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) -> int:
-    """Retrain the model, add the new version where it is better, and return the exit code."""
+    """Retrain the model, add the new version if it is kept, and return the exit code."""
     from ..annotations.gathering import gather_cases
     from ..annotations.structures import match_structures
     from ..training.finetuning import FineTuneConfig

@@ -48,7 +48,7 @@ _PIXELS_PER_GPU = 32 * 256 * 256
 
 _NOTHING_FOUND = (
     "No structure was found in {name}; if it shows one, draw it in a few slices spread over it, "
-    "and retrain the model."
+    "and retrain the model, or train a new one from them."
 )
 
 
