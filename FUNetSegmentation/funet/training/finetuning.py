@@ -143,7 +143,8 @@ class FineTuningFinished:
             Dice or, where that is equal, by the loss; also if none were held out.
         reason: one sentence saying why it was kept or not.
         dice_before, dice_after: Dice of each structure on the held-out slices with the current
-            version and with the new network; ``None`` if no slice was held out.
+            version and with the new network, every pixel as its likeliest class; ``None`` if no
+            slice was held out.
         learned: corrected slices that it learned from.
         held_out: corrected slices that judged it.
         distance: how far its weights lie from the base model's to those that the training
