@@ -17,6 +17,7 @@ from funet.training.augmentation import Augmentation
 from funet.training.finetuning import FineTuneConfig, FineTuningFinished, fine_tune
 from funet.training.loop import train
 from funet.training.presets import TrainingConfig, training_preset
+from funet.training.replay import recall
 
 NEVER_HELD_OUT = 10**6
 NEVER_BACK = (1.0, 1.0)
@@ -71,6 +72,39 @@ def kept_if_better(lesson: Lesson) -> UNet:
     """Learn as the product does; where the held-out slices refuse the result, the base stays."""
     finished = _learned(lesson, FineTuneConfig(device="cpu"))
     return finished.network if finished.kept else lesson.base.network
+
+
+class InRounds:
+    """Learns as the product does round after round: the version before stays unless it is beaten.
+
+    Slices that it has learned judge no other. Each reader needs one of their own.
+
+    Attributes:
+        config: settings of the next retraining.
+    """
+
+    def __init__(self, config: FineTuneConfig | None = None) -> None:
+        self.config = config or FineTuneConfig(device="cpu")
+        self._current: Model | None = None
+        self._kept: Sequence[SliceSample] = ()
+
+    def __call__(self, lesson: Lesson) -> UNet:
+        """Return the network in use after a round."""
+        memory = recall([*self._kept, *lesson.replay], lesson.replay, lesson.corrections)
+        *_, finished = fine_tune(
+            lesson.base,
+            memory.new,
+            current=self._current,
+            earlier=memory.earlier,
+            replay=memory.replay,
+            replay_is_all=lesson.replay_is_all,
+            config=replace(self.config, seed=lesson.seed),
+        )
+        assert isinstance(finished, FineTuningFinished)
+        if finished.kept:
+            self._current = Model(lesson.base.manifest, finished.network)
+            self._kept = lesson.corrections
+        return (self._current or lesson.base).network
 
 
 def _learned(lesson: Lesson, config: FineTuneConfig) -> FineTuningFinished:

@@ -17,13 +17,13 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from learners import Learner, ours
+from learners import InRounds, Learner, ours
 from measured_models import measured_model
 from simulated_changes import CHANGES
 from simulated_reader import World, order_of, read_subject, retrained, whole_dice
@@ -37,6 +37,28 @@ from funet.models.store import ModelStore
 ORDERS = ("worklist", "sequential", "sequential by eye")
 
 logger = logging.getLogger("slices_to_target")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Somebody who corrects slices.
+
+    Attributes:
+        name: as reports call the reader.
+        order: in which slices are corrected, see :func:`simulated_reader.order_of`; it must come
+            to every slice in the end.
+        learner: makes what learns for one volume; ``None`` for a reader who never retrains.
+    """
+
+    name: str
+    order: str
+    learner: Callable[[], Learner] | None = None
+
+
+READERS = (
+    *(Reader(order, order, learner) for order in ORDERS for learner in (lambda: ours, None)),
+    Reader("worklist, kept only if better", "worklist", InRounds),
+)
 
 
 @dataclass(frozen=True)
@@ -61,8 +83,7 @@ def correct_until(
 
     Args:
         world: where it happens.
-        order: in which slices are corrected, see :func:`simulated_reader.order_of`; it must come
-            to every slice in the end.
+        order: of the reader.
         learner: how the corrected slices are learned; ``None`` for a reader who never retrains.
         target: mean Dice of the whole volume to reach.
         per_round: corrected slices after which the reader retrains.
@@ -107,25 +128,28 @@ def measure(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
         target=arguments.target,
         per_round=arguments.per_round,
     )
-    done = {(one["subject"], one["seed"]) for one in record["records"]}
+    done = {
+        (one["order"], one["retrains"], one["subject"], one["seed"]) for one in record["records"]
+    }
     names = read_split(arguments.data)[arguments.part][: arguments.subjects]
     for seed, name in ((seed, name) for seed in range(arguments.seeds) for name in names):
-        if (name, seed) in done:
+        to_do = [
+            reader
+            for reader in READERS
+            if (reader.name, reader.learner is not None, name, seed) not in done
+        ]
+        if not to_do:
             continue
         began = time.monotonic()
         world = world_of(arguments, base, name, seed)
-        for order in ORDERS:
-            for retrains in (True, False):
-                effort = correct_until(
-                    world,
-                    order,
-                    ours if retrains else None,
-                    arguments.target,
-                    arguments.per_round,
-                )
-                one = {"order": order, "retrains": retrains, "subject": name, "seed": seed}
-                record["records"].append(one | asdict(effort))
-                logger.info("%s", record["records"][-1])
+        for reader in to_do:
+            learner = None if reader.learner is None else reader.learner()
+            effort = correct_until(
+                world, reader.order, learner, arguments.target, arguments.per_round
+            )
+            who = {"order": reader.name, "retrains": learner is not None}
+            record["records"].append(who | {"subject": name, "seed": seed} | asdict(effort))
+            logger.info("%s", record["records"][-1])
         record["seconds"] = round(record["seconds"] + time.monotonic() - began, 1)
         write_record(path, record)
     return record

@@ -23,10 +23,12 @@ _PRODUCT = ("worklist", True)
 _ABOUT = (
     "Model {model} on volumes of {data}, simulated change: {change}; {size}. Slices corrected "
     "until the mean Dice of the volume, corrected slices included, reaches {target:g}; with "
-    "Retrain after every {per_round}. *Sequential* skips slices in which nothing is predicted "
-    "while there are others; *sequential by eye* skips those that show no structure. Share of the "
-    "mean number of slices in sequential order without Retrain, and in the same order with "
-    "it; seconds are the mean of all retrainings of a volume.\n\n"
+    "Retrain after every {per_round}. Where it says *kept only if better*, a new version must beat "
+    "the one before on slices that neither has learned, as in the product. *Sequential* skips "
+    "slices in which nothing is predicted while there are others; *sequential by eye* skips those "
+    "that show no structure. Share of the mean number of slices in sequential order without "
+    "Retrain, and in the same order with it; seconds are the mean of all retrainings of a "
+    "volume.\n\n"
 )
 
 
@@ -98,8 +100,9 @@ def _figure(needed: Mapping[tuple[str, bool], NDArray[np.float64]]) -> Figure:
     panel = figure.subplots()
     orders = list(dict.fromkeys(order for order, _ in needed))
     for rank, (retrains, name) in enumerate(((True, "with Retrain"), (False, "without"))):
-        places = np.arange(len(orders)) + (rank - 0.5) * 0.38
-        values = [needed[order, retrains] for order in orders]
+        shown = [row for row, order in enumerate(orders) if (order, retrains) in needed]
+        places = np.array(shown) + (rank - 0.5) * 0.38
+        values = [needed[orders[row], retrains] for row in shown]
         means = [float(one.mean()) for one in values]
         panel.barh(places, means, 0.36, color=COLOURS[rank], alpha=0.75, label=name)
         for place, slices, mean in zip(places, values, means, strict=True):
