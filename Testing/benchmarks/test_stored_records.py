@@ -38,7 +38,7 @@ def test_a_run_that_goes_on_keeps_its_records_and_tells_its_new_size(
 
 
 def test_a_command_tells_no_folder_of_the_machine() -> None:
-    words = ["--data", "../somewhere/data/brains", "--output", "/home/me/out", "--model", "a/b"]
+    words = ["--data", "../somewhere/data/brains", "--output", "/out", "--model", "a/b"]
     assert command_of("script", words) == (
         "python Testing/benchmarks/script.py --data brains --output out --model a/b"
     )

@@ -191,8 +191,7 @@ def fine_tune(
 
     Args:
         base: the model to start from.
-        corrections: slices corrected or accepted since the last round, of one or more volumes,
-            which ``current`` has not learned.
+        corrections: slices that ``current`` has not learned, of one or more volumes.
         current: the version that the new one must beat on the held-out slices; the base if
             ``None``.
         earlier: corrected and accepted slices of earlier rounds.
@@ -213,12 +212,8 @@ def fine_tune(
         raise TrainingError("No slice is corrected or accepted yet; correct at least one.")
     names = [segment.name for segment in base.manifest.segments]
     require_known_labels([*corrections, *earlier, *replay], names)
-    learn, held_out = split_held_out(
-        corrections,
-        config.held_out_share,
-        config.least_for_held_out - len(earlier),
-        config.seed,
-    )
+    least = config.least_for_held_out - len(earlier)
+    learn, held_out = split_held_out(corrections, config.held_out_share, least, config.seed)
     learn = (*learn, *earlier)
     again = config.learn_held_out and bool(held_out)
     parts = 2 if again else 1
@@ -323,8 +318,8 @@ def _judge(
 ) -> FineTuningFinished:
     if not held_out:
         reason = (
-            f"The new version is kept without a comparison, which takes "
-            f"{config.least_for_held_out} corrected slices, 2 of them new and with a structure."
+            f"The new version is kept without a comparison, because there are too few corrected "
+            f"slices: it takes {config.least_for_held_out}, 2 of them new and with a structure."
         )
         return FineTuningFinished(
             network,

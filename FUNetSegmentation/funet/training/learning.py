@@ -175,8 +175,7 @@ def fine_tune_model(
 
     Args:
         current: the version to improve.
-        structures: the corrected slices, brought to the model's structures; those that ``current``
-            has learned as they are now may be among them.
+        structures: corrected slices, brought to the model's; ``current`` may know some of them.
         root: the version to start from, see :meth:`~funet.models.store.ModelStore.root_of`;
             ``current`` if ``None``.
         config: settings; the defaults if ``None``.
