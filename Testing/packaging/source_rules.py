@@ -21,6 +21,7 @@ MOST_LINES_OF_A_FUNCTION = 60
 
 SLICER_MODULES = {"slicer", "vtk", "vtkmodules", "qt", "ctk", "mrml", "FUNetSegmentationLib"}
 TORCH_MODULES = {"torch", "torchvision", "monai"}
+HEAVY_MODULES = {"torch", "SimpleITK"}  # too slow to load when a panel opens
 OPTIONAL_MODULES = {"scipy", "monai", "matplotlib", "PIL", "nibabel", "nilearn", "sklearn"}
 UNSAFE_MODULES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 PROCESS_MODULES = {"multiprocessing", "torch.multiprocessing"}
@@ -77,8 +78,8 @@ def writes_to_the_console(source: str) -> bool:
     )
 
 
-def torch_routes(engine: Mapping[str, str], source: str, path: str) -> list[str]:
-    """Imports of a file of the Slicer side that would load torch by way of the engine.
+def heavy_routes(engine: Mapping[str, str], source: str, path: str) -> list[str]:
+    """Imports of a file of the Slicer side that would load what is heavy by way of the engine.
 
     Args:
         engine: text of every file of the engine by path.
@@ -88,9 +89,9 @@ def torch_routes(engine: Mapping[str, str], source: str, path: str) -> list[str]
     graph = {_module_name(name): _scope_imports(text, name) for name, text in engine.items()}
     routes = {}
     for line, name in _imports(ast.parse(source), path):
-        route = _route_to_torch(name, graph)
+        route = _heavy_route(name, graph)
         if route:
-            routes[line] = f"{path}:{line}: loads torch through {' → '.join(route)}"
+            routes[line] = f"{path}:{line}: loads {route[-1]} through {' → '.join(route)}"
     return list(routes.values())
 
 
@@ -216,15 +217,15 @@ def _scope_imports(source: str, path: str) -> list[str]:
     return [name for _, name in _imports_of_a_scope(ast.parse(source).body, path)]
 
 
-def _route_to_torch(name: str, graph: Mapping[str, list[str]]) -> list[str]:
-    """The chain of modules of the engine that an import runs before torch; empty if it does not."""
+def _heavy_route(name: str, graph: Mapping[str, list[str]]) -> list[str]:
+    """The chain of modules of the engine that an import runs up to a heavy one; empty if none."""
     waiting: list[tuple[list[str], str]] = [([], name)]
     seen = set()
     while waiting:
         route, imported = waiting.pop()
         parts = imported.split(".")
-        if parts[0] == "torch" and route:
-            return [*route, "torch"]
+        if parts[0] in HEAVY_MODULES and route:
+            return [*route, parts[0]]
         for depth in range(1, len(parts) + 1):
             module = ".".join(parts[:depth])
             if module in graph and module not in seen:

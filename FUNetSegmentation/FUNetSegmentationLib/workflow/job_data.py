@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from funet.annotations.pairing import subject_by_voxels
+from funet.annotations.subjects import subject_by_voxels
 from funet.errors import InputError
 
 from ..scene.labels import LabelReading

@@ -13,8 +13,9 @@ from ..images.preprocessing_settings import Preprocessing
 from ..images.segmentations import Segment
 from ..images.volumes import read_label_map, read_volume
 from ..progress import CancelToken, ProgressCallback, ProgressReporter
-from .pairing import subject_by_voxels, subject_names
+from .pairing import subject_names
 from .samples import Annotated, SliceSample, samples_from_volume
+from .subjects import subject_by_voxels
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,12 @@ def gather_cases(
         Cancelled: within one case of a cancel.
     """
     reporter = ProgressReporter(on_progress, cancel)
-    subjects = subject_names([case.image for case in cases])
+    images = [case.image for case in cases]
+    subjects = [None] * len(cases) if by_voxels else subject_names(images)
     gathered = []
     for number, (case, subject) in enumerate(zip(cases, subjects, strict=True)):
         reporter.report(number, len(cases), f"Reading {case.image.name}")
-        gathered.append(_gather(case, None if by_voxels else subject, preprocessing))
+        gathered.append(_gather(case, subject, preprocessing))
     reporter.report(1, 1, f"Read {len(cases)} images")
     return tuple(gathered)
 

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..images.volumes import find_images, image_stem
@@ -96,15 +91,6 @@ def subject_names(images: Sequence[Path]) -> tuple[str, ...]:
         base = os.path.commonpath([path.parent for path in different])
         names = {p: (p.relative_to(base).parent / image_stem(p)).as_posix() for p in different}
     return tuple(_subject(names[path.absolute()]) for path in images)
-
-
-def subject_by_voxels(name: str, array: NDArray[Any]) -> str:
-    """Return a name for the subject of an image that no image with other voxels has.
-
-    So a correction made months later on the same image replaces the earlier one of that slice, and
-    another image of the same name does not.
-    """
-    return f"{name} [{zlib.crc32(np.ascontiguousarray(array).data):08x}]"
 
 
 def _subject(name: str) -> str:
