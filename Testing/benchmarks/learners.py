@@ -70,8 +70,7 @@ def ours(lesson: Lesson, *, changes: Mapping[str, Any] | None = None, **options:
 
 def kept_if_better(lesson: Lesson) -> UNet:
     """Learn as the product does; where the held-out slices refuse the result, the base stays."""
-    finished = _learned(lesson, FineTuneConfig(device="cpu"))
-    return finished.network if finished.kept else lesson.base.network
+    return InRounds()(lesson)
 
 
 class InRounds:
@@ -91,23 +90,19 @@ class InRounds:
     def __call__(self, lesson: Lesson) -> UNet:
         """Return the network in use after a round."""
         memory = recall([*self._kept, *lesson.replay], lesson.replay, lesson.corrections)
-        *_, finished = fine_tune(
-            lesson.base,
-            memory.new,
+        finished = _learned(
+            replace(lesson, corrections=memory.new, replay=memory.replay),
+            self.config,
             current=self._current,
             earlier=memory.earlier,
-            replay=memory.replay,
-            replay_is_all=lesson.replay_is_all,
-            config=replace(self.config, seed=lesson.seed),
         )
-        assert isinstance(finished, FineTuningFinished)
         if finished.kept:
             self._current = Model(lesson.base.manifest, finished.network)
             self._kept = lesson.corrections
         return (self._current or lesson.base).network
 
 
-def _learned(lesson: Lesson, config: FineTuneConfig) -> FineTuningFinished:
+def _learned(lesson: Lesson, config: FineTuneConfig, **rounds: Any) -> FineTuningFinished:
     config = replace(config, seed=lesson.seed)
     *_, finished = fine_tune(
         lesson.base,
@@ -115,6 +110,7 @@ def _learned(lesson: Lesson, config: FineTuneConfig) -> FineTuningFinished:
         replay=lesson.replay,
         replay_is_all=lesson.replay_is_all,
         config=config,
+        **rounds,
     )
     assert isinstance(finished, FineTuningFinished)
     return finished

@@ -18,7 +18,7 @@ from funet.evaluation.tables import Cell, Table, format_mean, format_p
 
 # What a reader does without this tool; the others are told as shares of it.
 _USUAL = ("sequential", False)
-_PRODUCT = ("worklist", True)
+_TESTED_AGAINST = ("worklist", True)
 
 _ABOUT = (
     "Model {model} on volumes of {data}, simulated change: {change}; {size}. Slices corrected "
@@ -62,7 +62,7 @@ def table_of(records: Sequence[Mapping[str, Any]]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for way, slices in needed.items():
         order, retrains = way
-        test = paired_test(slices.tolist(), needed[_PRODUCT].tolist())
+        test = paired_test(slices.tolist(), needed[_TESTED_AGAINST].tolist())
         deviation = float(slices.std(ddof=1)) if len(slices) > 1 else float("nan")
         rows.append(
             (
@@ -72,7 +72,7 @@ def table_of(records: Sequence[Mapping[str, Any]]) -> Table:
                 f"{np.median(slices):g}",
                 f"{slices.mean() / needed[_USUAL].mean():.0%}",
                 f"{slices.mean() / needed['sequential', retrains].mean():.0%}",
-                "–" if way == _PRODUCT else format_p(test.wilcoxon_p),
+                "–" if way == _TESTED_AGAINST else format_p(test.wilcoxon_p),
                 f"{seconds[way].mean():.0f}" if retrains else "–",
             )
         )

@@ -63,10 +63,10 @@ def segments_of_model(segmentation_node: Any, segments: Sequence[Segment]) -> di
         name = one.name.casefold()
         take(one.value, [key for key, segment in free.items() if _name(segment, key) == name])
     terms = [_code(one.terminology) for one in segments]
-    for one in segments:
-        if terms.count(_code(one.terminology)) > 1:
+    for one, term in zip(segments, terms, strict=True):
+        if term is None or terms.count(term) > 1:
             continue  # the parts of an organ: what is drawn may be the whole of it
-        same = [key for key, segment in free.items() if _same_term(segment, one.terminology)]
+        same = [key for key, segment in free.items() if _code(_term(segment)) == term]
         take(one.value, same if len(same) == 1 else [])
     return found
 
@@ -150,11 +150,6 @@ def _described(segment: Any, number: int, segment_id: str) -> Segment:
 
 def _name(segment: Any, segment_id: str) -> str:
     return str(segment.GetName() or segment_id).casefold()
-
-
-def _same_term(segment: Any, wanted: Code | None) -> bool:
-    code = _term(segment)
-    return wanted is not None and code is not None and _code(code) == _code(wanted)
 
 
 def _code(term: Code | None) -> tuple[str, str] | None:

@@ -65,10 +65,10 @@ def recall(
         root: slices kept with the first version of its line.
         corrections: slices that are corrected now.
     """
-    learned = {_digest(sample, with_labels=True) for sample in (*kept, *root)}
-    new = [s for s in corrections if _digest(s, with_labels=True) not in learned]
     first_labels = {_digest(sample, with_labels=True) for sample in root}
     earlier = [s for s in kept if _digest(s, with_labels=True) not in first_labels]
+    learned = first_labels.union(_digest(sample, with_labels=True) for sample in earlier)
+    new = [s for s in corrections if _digest(s, with_labels=True) not in learned]
     earlier = [*_without(earlier, corrections), *_without(corrections, new)]
     replay = _without(root, (*corrections, *earlier))
     return Memory(tuple(new), tuple(earlier), tuple(replay))
