@@ -152,8 +152,16 @@ def test_an_unmarked_slice_is_predicted_anew(predicted: Case) -> None:
     assert predicted.history.states() == {6: "corrected"}
 
 
-@pytest.mark.parametrize(("index", "state"), [(-1, "accepted"), (11, "accepted"), (3, "good")])
-def test_what_is_no_slice_or_state_is_refused(predicted: Case, index: int, state: Any) -> None:
+def test_what_numpy_counts_with_names_a_slice(predicted: Case) -> None:
+    predicted.history.set_state(np.flatnonzero(FIRST.any(axis=(1, 2)))[0], "accepted")
+    assert predicted.history.accepted() == (int(np.flatnonzero(FIRST.any(axis=(1, 2)))[0]),)
+
+
+@pytest.mark.parametrize(
+    ("index", "state"),
+    [(-1, "accepted"), (11, "accepted"), (3, "good"), ("3", "accepted"), (3.5, "accepted")],
+)
+def test_what_is_no_slice_or_state_is_refused(predicted: Case, index: Any, state: Any) -> None:
     with pytest.raises(InputError, match=rf"Slice {index} of s cannot be {state}.*0 to 10"):
         predicted.history.set_state(index, state)
     assert predicted.history.states() == {}
@@ -249,20 +257,51 @@ def test_marks_of_another_plane_do_not_count(predicted: Case) -> None:
     assert predicted.history.states() == {12: "accepted"}
 
 
-def test_another_models_structures_have_marks_of_their_own(predicted: Case) -> None:
-    predicted.history.set_state(3, "accepted")
-    other = ensure_segments(predicted.node, [SEGMENTS[0].__class__(1, "Hippocampus", (1, 2, 3))])
-    predicted.history.record_prediction(
+def predict_another_structure(case: Case) -> None:
+    """Record that another model found nothing of a structure of its own."""
+    other = ensure_segments(case.node, [SEGMENTS[0].__class__(1, "Hippocampus", (1, 2, 3))])
+    case.history.record_prediction(
         model="h-1",
         plane="axial",
         slice_axis=0,
         doubt=DOUBT,
         segment_ids=other,
-        volume_node=predicted.volume,
+        volume_node=case.volume,
         protected_slices=(),
     )
+
+
+def test_another_models_structures_have_marks_of_their_own(predicted: Case) -> None:
+    predicted.history.set_state(3, "accepted")
+    predict_another_structure(predicted)
     assert predicted.history.model == "h-1"
     assert predicted.history.states() == {}
+
+
+def test_a_prediction_is_remembered_however_often_another_model_predicts(predicted: Case) -> None:
+    predicted.paint(6)
+    own = ReviewHistory(predicted.node, predicted.history.segment_ids.values())
+    for _ in range(25):
+        predict_another_structure(predicted)
+    assert own.model == "m-1"
+    assert own.states() == {6: "corrected"}
+
+
+def test_a_segment_that_is_added_to_a_drawing_leaves_what_was_said_of_its_slices(
+    scene: Any,
+) -> None:
+    volume, node, _ = drawn_phantom(scene)
+    history = ReviewHistory(node)
+    first, second, *rest = history.corrected()
+    history.set_state(0, "accepted")  # empty
+    history.set_state(first, "accepted")
+    history.set_state(second, "predicted")
+    said = {0: "accepted", first: "accepted", **dict.fromkeys(rest, "corrected")}
+    assert history.states() == said
+    added = node.GetSegmentation().AddEmptySegment("new")
+    assert history.states() == said
+    paint(node, added, volume, 0, second)
+    assert history.states() == {**said, second: "corrected"}
 
 
 @pytest.mark.parametrize("move", [under_bent_space, lambda *nodes: under(turned(), *nodes)])

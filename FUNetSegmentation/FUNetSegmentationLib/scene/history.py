@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, SupportsIndex, get_args
 
 import numpy as np
 
@@ -191,11 +191,10 @@ class ReviewHistory:
             ),
             place=tuple(place_of(volume_node, self._node).ravel().tolist()),
         )
-        kept = [one.to_json() for one in [*records, record][-_MOST_RECORDS:]]
-        self._node.SetAttribute(_RECORDS, json.dumps(kept))
         segments = existing_segments(self._node)
         for segment_id in segment_ids.values():
             segments[segment_id].SetTag(_TAG, str(number))
+        self._keep([*records, record])
         self.review(segment_ids.values())
 
     def changed_slices(self) -> tuple[int, ...]:
@@ -236,13 +235,15 @@ class ReviewHistory:
         """
         content, axis = self._content(), self._axis
         count = voxel_box(self.volume_node).shape[axis]
-        if state not in get_args(SliceState) or not 0 <= slice_index < count:
+        # What NumPy counts with is no number for JSON.
+        index = int(slice_index) if isinstance(slice_index, SupportsIndex) else -1
+        if state not in get_args(SliceState) or not 0 <= index < count:
             raise InputError(
                 _("Slice {index} of {name} cannot be {state}; its slices are 0 to {last}.").format(
                     index=slice_index, name=self._node.GetName(), state=state, last=count - 1
                 )
             )
-        mark = Mark(axis, slice_index, state, content.of_slice(slice_index))
+        mark = Mark(axis, index, state, content.of_slice(index))
         self._node.SetAttribute(_MARKS, json.dumps(self._marks().with_mark(mark).to_json()))
 
     def corrected(self) -> tuple[int, ...]:
@@ -341,6 +342,12 @@ class ReviewHistory:
         if text != self._read[0]:
             self._read = text, tuple(map(Record.from_json, json.loads(text or "[]")))
         return self._read[1]
+
+    def _keep(self, records: Sequence[Record]) -> None:
+        """Store the latest records, and those that the content of some segment goes back to."""
+        needed = set(self._numbers().values()) | {one.number for one in records[-_MOST_RECORDS:]}
+        kept = [one.to_json() for one in records if one.number in needed]
+        self._node.SetAttribute(_RECORDS, json.dumps(kept))
 
     def _marks(self) -> Marks:
         text = self._node.GetAttribute(_MARKS)

@@ -213,9 +213,13 @@ class ContentDigests:
         return {segment_id: texts[index] for segment_id, texts in self.by_segment.items()}
 
     def shows(self, index: int, digests: Mapping[str, str]) -> bool:
-        """Whether a slice has these digests; segments that are not known here do not count."""
-        return all(
-            index < len(texts) and digests.get(segment_id) == texts[index]
+        """Whether a slice has these digests.
+
+        Segments that are not known here do not count, but one at least must be. One that is not
+        among the digests came later, and must be empty here.
+        """
+        return not digests.keys().isdisjoint(self.by_segment) and all(
+            index < len(texts) and digests.get(segment_id, "") == texts[index]
             for segment_id, texts in self.by_segment.items()
         )
 

@@ -10,7 +10,7 @@ from funet.errors import InputError
 
 from ..translation import tr as _
 from .lattices import Matrix
-from .volumes import transform_between, voxel_matrix
+from .volumes import called, is_a, transform_between, voxel_matrix
 
 BINARY_LABELMAP = "Binary labelmap"
 REFERENCE_GEOMETRY = "Reference image geometry"
@@ -45,9 +45,9 @@ def _item_of(hierarchy: Any, node: Any) -> int:
 
 def alive(node: Any) -> bool:
     """Whether a node is still in a scene."""
-    if node is None or node.GetScene() is None:
+    if not is_a(node, "vtkMRMLNode") or node.GetScene() is None:
         return False
-    return node.GetScene().GetNodeByID(node.GetID()) is node
+    return bool(node.GetScene().GetNodeByID(node.GetID()) is node)
 
 
 def existing_segments(segmentation_node: Any) -> dict[str, Any]:
@@ -58,10 +58,10 @@ def existing_segments(segmentation_node: Any) -> dict[str, Any]:
     """
     if segmentation_node is None:
         raise InputError(_("No segmentation is chosen; choose one."))
-    if not segmentation_node.IsA("vtkMRMLSegmentationNode"):
+    if not is_a(segmentation_node, "vtkMRMLSegmentationNode"):
         raise InputError(
             _("{name} is not a segmentation; choose a segmentation.").format(
-                name=segmentation_node.GetName()
+                name=called(segmentation_node)
             )
         )
     segmentation = segmentation_node.GetSegmentation()

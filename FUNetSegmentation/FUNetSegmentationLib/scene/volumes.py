@@ -113,12 +113,22 @@ def voxel_box(volume_node: Any) -> Box:
     """
     if volume_node is None:
         raise InputError(_("No volume is chosen; choose one."))
-    if not volume_node.IsA("vtkMRMLScalarVolumeNode"):
+    if not is_a(volume_node, "vtkMRMLScalarVolumeNode"):
         raise InputError(
-            _("{name} is not a volume; choose a volume.").format(name=volume_node.GetName())
+            _("{name} is not a volume; choose a volume.").format(name=called(volume_node))
         )
     image = volume_node.GetImageData()
     return box_of_shape((0, 0, 0) if image is None else image_box(image).shape)
+
+
+def is_a(node: Any, class_name: str) -> bool:
+    """Whether something is a node of a class; it may be no node at all, such as a name."""
+    return isinstance(node, slicer.vtkMRMLNode) and bool(node.IsA(class_name))
+
+
+def called(node: Any) -> str:
+    """How a sentence names something that may be no node at all."""
+    return (node.GetName() or "") if isinstance(node, slicer.vtkMRMLNode) else str(node)
 
 
 def voxel_matrix(volume_node: Any) -> Matrix:

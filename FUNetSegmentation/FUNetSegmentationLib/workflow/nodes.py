@@ -9,6 +9,7 @@ from funet.errors import InputError
 
 from ..scene.history import ReviewHistory
 from ..scene.segmentation_nodes import alive
+from ..scene.volumes import called
 from ..translation import tr as _
 from .retraining import Annotated
 
@@ -17,7 +18,8 @@ def as_list(nodes: Any) -> list[Any]:
     """Return one node, several or none as a list."""
     if nodes is None:
         return []
-    return list(nodes) if isinstance(nodes, Sequence | set | frozenset) else [nodes]
+    several = isinstance(nodes, Sequence | set | frozenset) and not isinstance(nodes, str)
+    return list(nodes) if several else [nodes]
 
 
 def some_alive(nodes: Iterable[Any]) -> bool:
@@ -33,7 +35,7 @@ def some_usable(annotated: Sequence[Annotated]) -> bool:
 
 def name_of(node: Any) -> str:
     """Return the name of a node, empty if there is none."""
-    return (node.GetName() or "") if node is not None else ""
+    return "" if node is None else called(node)
 
 
 def annotated_segmentations(
