@@ -70,6 +70,24 @@ def test_what_cannot_be_segmented_is_a_sentence(logic, a_volume, change, sentenc
     assert not logic.busy
 
 
+@pytest.mark.parametrize(
+    ("ask", "sentence"),
+    [
+        (lambda logic, _node: logic.segment("MRHead"), "MRHead is not a volume"),
+        (lambda logic, _node: logic.review("MRHead"), "MRHead is not a segmentation"),
+        (lambda logic, _node: logic.retrain("MRHead", "boxes"), "MRHead is not a segmentation"),
+        (lambda logic, _node: logic.rollBack("MRHead"), "MRHead is not a segmentation"),
+        (lambda logic, _node: logic.undo("MRHead"), "MRHead is not a segmentation"),
+        (lambda logic, node: logic.segment(node, "boxes", node), "brain is not a segmentation"),
+        (lambda logic, node: logic.retrain(node, "boxes"), "brain is not a segmentation"),
+        (lambda logic, node: logic.trainNewModel("MRHead", node, "new"), "brain is not a segm"),
+    ],
+)
+def test_what_is_not_the_right_node_is_a_sentence(logic, a_volume, ask, sentence):
+    with pytest.raises(InputError, match=sentence):
+        ask(logic, a_volume)
+
+
 def test_what_a_lock_holds_back_is_told(logic, a_volume):
     node = logic.segment(a_volume, model="boxes", device="cpu")
     before = labels_of(node, a_volume)

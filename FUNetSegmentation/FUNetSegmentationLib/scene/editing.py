@@ -17,7 +17,7 @@ from .lattices import (
     oriented_image,
     resampled,
 )
-from .segmentation_nodes import place_of
+from .segmentation_nodes import existing_segments, place_of
 from .volumes import transform_between, voxel_box, voxel_matrix, voxels
 
 _MOST_UNDO_STATES = 10
@@ -116,7 +116,12 @@ class UndoStore:
             self._history(segmentation_node).SaveState()
 
     def undo(self, segmentation_node: Any) -> bool:
-        """Take the last change back; whether there was one that is kept here."""
+        """Take the last change back; whether there was one that is kept here.
+
+        Raises:
+            InputError: if there is no segmentation.
+        """
+        existing_segments(segmentation_node)
         history = self._history(segmentation_node)
         return bool(history.IsRestorePreviousStateAvailable() and history.RestorePreviousState())
 
