@@ -9,6 +9,7 @@ import pytest
 import slicer
 from panel_scene import add_boxes, correct
 from panel_tools import Desk
+from PySide6 import QtCore, QtTest
 from scene_nodes import draw
 from threshold_models import OTHER_SEGMENTS, boxes, publish
 
@@ -71,6 +72,44 @@ def test_what_a_retraining_brought_is_shown_with_its_own_segmentation_only(
     assert desk.ui.retrainResultLabel.isHidden()
     assert not desk.ui.keepButton.enabled
     assert desk.parameters.inputVolume is other
+
+
+def test_the_views_follow_the_list_by_keys_but_not_a_row_that_moves(
+    segmented: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, table = segmented, segmented.ui.reviewTable
+    visited: list[int] = []
+    monkeypatch.setattr(
+        "FUNetSegmentationLib.panel.review_section.jump_to_slice",
+        lambda _volume, _axis, index: visited.append(index),
+    )
+    desk.choose_slice(2)
+    row = table.currentRow()
+    table.setFocus()
+    QtTest.QTest.keyClick(table, QtCore.Qt.Key_Down)
+    host.spin()
+    assert table.currentRow() == row + 1
+    chosen = int(table.item(row + 1, 0).text().split()[0]) - 1
+    assert visited[-1] == chosen != 2
+    desk.press("acceptSliceButton")
+    assert desk.logic.acceptedSlices(desk.segmentation) == (chosen,)
+    count = len(visited)
+    desk.press_and_wait("segmentButton")  # other doubts, perhaps in another order
+    correct(desk.segmentation, desk.parameters.inputVolume, 1)
+    assert len(visited) == count, "the view was taken away from where the user is"
+
+
+def test_no_row_is_chosen_in_the_list_of_another_segmentation(segmented: Desk) -> None:
+    desk, first = segmented, segmented.parameters.inputVolume
+    other = add_boxes("another")
+    desk.choose(other)
+    desk.press_and_wait("segmentButton")
+    desk.choose(first)
+    desk.choose_slice(2)
+    assert desk.ui.acceptSliceButton.enabled
+    desk.choose(other)
+    assert desk.ui.reviewTable.currentRow() == -1
+    assert not desk.ui.acceptSliceButton.enabled
 
 
 def test_another_model_shows_the_slices_that_it_predicted(segmented: Desk) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import host
 import pytest
 from panel_tools import Desk
+from threshold_models import OTHER_SEGMENTS, publish
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +70,22 @@ def test_deleting_takes_a_second_click(desk: Desk) -> None:
     assert "Boxes axial" not in names(desk)
     assert desk.ui.modelSelector.findText("Boxes axial") < 0
     assert desk.ui.deleteModelButton.text == "Delete"
+
+
+def test_the_chosen_row_stays_with_its_model_when_others_come_before_it(segmented: Desk) -> None:
+    desk = segmented
+    publish(desk.logic.modelsFolder, "axial", "cores", OTHER_SEGMENTS)
+    desk.logic.renameModel("cores", "Cores")
+    desk.widget.exit()
+    desk.widget.enter()
+    choose_model(desk, "Cores")
+    row = desk.ui.modelsTable.currentRow()
+    desk.parameters.steps = 2
+    desk.press_and_wait("retrainButton")
+    assert desk.ui.modelsTable.currentRow() > row, "it stayed where it was"
+    desk.press("deleteModelButton")
+    desk.press("deleteModelButton")
+    assert "“Cores” is deleted" in desk.status
 
 
 def test_choosing_another_row_forgets_the_first_click(desk: Desk) -> None:

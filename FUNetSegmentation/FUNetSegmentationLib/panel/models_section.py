@@ -40,7 +40,8 @@ class ModelsSection:
         header = ui.modelsTable.horizontalHeader()
         header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         header.setSectionResizeMode(_NAME, qt.QHeaderView.Stretch)
-        ui.modelsTable.itemSelectionChanged.connect(self._on_selection_changed)
+        # The selection changes before the current row does.
+        ui.modelsTable.currentCellChanged.connect(self._on_row_changed)
         ui.modelsTable.cellChanged.connect(self._on_cell_changed)
         ui.activateModelButton.clicked.connect(self._on_activate)
         ui.renameModelButton.clicked.connect(self._on_rename)
@@ -51,14 +52,15 @@ class ModelsSection:
     @property
     def selected(self) -> ModelInfo | None:
         """The model chosen in the list."""
-        row = self._context.ui.modelsTable.currentRow()
-        models = self._selector.models
-        return models[row] if 0 <= row < len(models) else None
+        table = self._context.ui.modelsTable
+        item = table.item(table.currentRow(), _NAME)
+        # The rows may still be those of a list that has changed since.
+        return None if item is None else self._selector.find(item.data(qt.Qt.UserRole))
 
     def update(self) -> None:
         """Show the models as they are now."""
         table = self._context.ui.modelsTable
-        chosen = self.selected
+        chosen = self.selected  # before its row shows another
         table.blockSignals(True)  # noqa: FBT003 (Qt takes it by position)
         table.rowCount = len(self._selector.models)
         for row, model in enumerate(self._selector.models):
@@ -66,7 +68,7 @@ class ModelsSection:
         ids = [model.id for model in self._selector.models]
         table.setCurrentCell(ids.index(chosen.id) if chosen and chosen.id in ids else -1, _NAME)
         table.blockSignals(False)  # noqa: FBT003
-        self._on_selection_changed()
+        self._on_row_changed()
 
     def facts(self) -> dict[str, Any]:
         """Return what the buttons depend on."""
@@ -87,6 +89,7 @@ class ModelsSection:
         texts = (model.name, version, _taught(model), _quality(model))
         for column, text in enumerate(texts):
             item = qt.QTableWidgetItem(text)
+            item.setData(qt.Qt.UserRole, model.id)
             item.setFlags(qt.Qt.ItemIsSelectable | qt.Qt.ItemIsEnabled)
             item.setToolTip(description(model))
             if column:
@@ -97,7 +100,7 @@ class ModelsSection:
                 item.setBackground(tint("bad"))
             table.setItem(row, column, item)
 
-    def _on_selection_changed(self, *_args: object) -> None:
+    def _on_row_changed(self, *_args: object) -> None:
         model, label = self.selected, self._context.ui.modelDescriptionLabel
         label.text = description(model) if model is not None else ""
         label.visible = model is not None

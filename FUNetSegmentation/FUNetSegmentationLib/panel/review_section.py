@@ -39,6 +39,8 @@ class ReviewSection:
     def __init__(self, context: PanelContext) -> None:
         self._context = context
         self._model = ""  # whose slices are shown
+        self._node: Any = None  # and of what
+        self._visited: int | None = None  # the slice that the list last brought into view
         self.edited: Callable[[], None] = _nothing
         ui = context.ui
         self.worklist = WorklistTable(ui.reviewTable)
@@ -62,7 +64,8 @@ class ReviewSection:
         self._on_filter()
         ui.reviewFilter.currentTextChanged.connect(self._on_filter)
         ui.reviewTable.cellClicked.connect(self._on_clicked)
-        ui.reviewTable.itemSelectionChanged.connect(self._on_selection_changed)
+        # The selection changes before the current row does.
+        ui.reviewTable.currentCellChanged.connect(self._on_row_changed)
         ui.previousSliceButton.clicked.connect(self._on_previous)
         ui.nextSliceButton.clicked.connect(self._on_next)
         ui.acceptSliceButton.clicked.connect(self._on_accept)
@@ -76,6 +79,9 @@ class ReviewSection:
     def update(self) -> None:
         """Show the slices of the chosen segmentation as they are now."""
         node, ui = self._context.segmentation, self._context.ui
+        if node is not self._node:
+            self._node = node
+            self.worklist.select(None)
         self._model = self._context.model
         problem = ""
         items = []
@@ -105,6 +111,7 @@ class ReviewSection:
 
     def _jump(self) -> None:
         item, node = self.worklist.selected, self._context.segmentation
+        self._visited = None if item is None else item.sliceIndex
         if item is None or not alive(node):
             return
         history = ReviewHistory(node)
@@ -115,7 +122,6 @@ class ReviewSection:
     def _go(self, direction: int) -> None:
         if self.worklist.step(direction):
             self.worklist.refilter()
-            self._jump()
 
     def _on_previous(self, *_args: object) -> None:
         self._go(-1)
@@ -126,7 +132,11 @@ class ReviewSection:
     def _on_clicked(self, *_args: object) -> None:
         self._jump()
 
-    def _on_selection_changed(self, *_args: object) -> None:
+    def _on_row_changed(self, *_args: object) -> None:
+        item = self.worklist.selected
+        # A row that moved with its slice is no new choice: the view stays where the user put it.
+        if item is None or item.sliceIndex != self._visited:
+            self._jump()
         self._context.refresh()
 
     def _on_filter(self, *_args: object) -> None:
@@ -140,7 +150,6 @@ class ReviewSection:
     def _on_accept(self, *_args: object) -> None:
         if self._mark("accepted") and self.worklist.step(1, _TO_REVIEW):
             self.worklist.refilter()
-            self._jump()
 
     def _on_unmark(self, *_args: object) -> None:
         self._mark("predicted")
