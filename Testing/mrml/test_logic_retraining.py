@@ -38,6 +38,22 @@ def correct(node, volume_node, *slices):
         paint(node, segment_id(node), volume_node, 0, index)
 
 
+def predict_nothing(node, volume_node):
+    """Replace what the model predicted, as if it had found nothing."""
+    ids = {1: segment_id(node, 0), 2: segment_id(node, 1)}
+    history = ReviewHistory(node)
+    draw(node, volume_node, ids, np.zeros_like(boxes()))
+    history.record_prediction(
+        model="boxes",
+        plane="axial",
+        slice_axis=0,
+        doubt=history.doubt,
+        segment_ids=ids,
+        volume_node=volume_node,
+        protected_slices=(),
+    )
+
+
 def test_the_corrected_slices_teach_a_new_version_which_predicts_the_others(
     own_logic, a_volume, a_prediction
 ):
@@ -111,19 +127,7 @@ def test_the_visible_slice_is_updated_first_and_undo_takes_both_parts_back(
 ):
     slice_view(scene, "Axial")
     jump_to_slice(a_volume, 0, 5)
-    wrong = np.zeros_like(boxes())
-    ids = dict(enumerate((segment_id(a_prediction, 0), segment_id(a_prediction, 1)), 1))
-    history = ReviewHistory(a_prediction)
-    draw(a_prediction, a_volume, ids, wrong)
-    history.record_prediction(
-        model="boxes",
-        plane="axial",
-        slice_axis=0,
-        doubt=history.doubt,
-        segment_ids=ids,
-        volume_node=a_volume,
-        protected_slices=(),
-    )
+    predict_nothing(a_prediction, a_volume)
     correct(a_prediction, a_volume, 2)
     seen = []
     own_logic.onTaskChanged.append(lambda task: seen.append(labels_of(a_prediction, a_volume)))
@@ -158,6 +162,46 @@ def test_what_is_edited_between_the_first_slice_and_the_rest_stays(
     assert own_logic.correctedSlices(a_prediction) == (5, 6)
     now = labels_of(a_prediction, a_volume)
     np.testing.assert_array_equal(now[[5, 6]], edited[0][[5, 6]])
+
+
+@pytest.mark.parametrize("edited", [False, True])
+@pytest.mark.parametrize("what", ["retrain", "rollBack"])
+def test_a_cancel_after_the_first_slice_leaves_nothing_but_what_was_drawn_since(
+    own_logic, runner, scene, a_volume, a_prediction, what, edited
+):
+    slice_view(scene, "Axial")
+    jump_to_slice(a_volume, 0, 5)
+    predict_nothing(a_prediction, a_volume)
+    own_logic.acceptSlice(a_prediction, 2)
+    if what == "rollBack":
+        own_logic.retrain(a_prediction, **FEW_STEPS, update=False)
+    in_use = next(one.id for one in own_logic.models() if one.active and one.family == "boxes")
+    before, drawn = labels_of(a_prediction, a_volume), []
+    records = len(ReviewHistory(a_prediction)._records())
+
+    def cancel_after_the_first_slice(task):
+        if not drawn and len(ReviewHistory(a_prediction)._records()) > records:
+            if edited:
+                correct(a_prediction, a_volume, 5)
+            drawn.append(labels_of(a_prediction, a_volume))
+            task.cancel()
+
+    own_logic.onTaskChanged.append(cancel_after_the_first_slice)
+    options = {"device": "cpu", "waitForCompletion": False}
+    if what == "retrain":
+        options["steps"] = 2
+    task = getattr(own_logic, what)(a_prediction, **options)
+    pump_until(runner, lambda: task.finished)
+    assert drawn, "the first slice was never shown"
+    assert drawn[0][5].any() or what == "retrain"
+    assert task.state == "cancelled"
+    assert own_logic.model(in_use).active
+    assert ReviewHistory(a_prediction).model == "boxes"
+    if edited:
+        before[5] = drawn[0][5]
+    np.testing.assert_array_equal(labels_of(a_prediction, a_volume), before)
+    expected = {2: "accepted", 5: "corrected"} if edited else {2: "accepted"}
+    assert ReviewHistory(a_prediction).states() == expected
 
 
 def test_a_drawing_by_hand_teaches_the_model_that_fits(own_logic, scene, a_volume):

@@ -197,6 +197,21 @@ class ReviewHistory:
         self._keep([*records, record])
         self.review(segment_ids.values())
 
+    def predictions_of(self, segment_ids: Iterable[str]) -> dict[str, int | None]:
+        """Which prediction each of some segments goes back to, for :meth:`return_to`."""
+        numbers = self._numbers()
+        return {segment_id: numbers.get(segment_id) for segment_id in segment_ids}
+
+    def return_to(self, predictions: Mapping[str, int | None]) -> None:
+        """Let segments go back to earlier predictions, of which their content is again."""
+        segments = existing_segments(self._node)
+        for segment_id in predictions.keys() & segments.keys():
+            number = predictions[segment_id]
+            if number is None:
+                segments[segment_id].RemoveTag(_TAG)
+            else:
+                segments[segment_id].SetTag(_TAG, str(number))
+
     def changed_slices(self) -> tuple[int, ...]:
         """The slices that differ from the kept prediction, whatever they are marked as.
 

@@ -128,15 +128,19 @@ def _update_one(
     volume = snapshot(volume_node)
     axis = slice_axis_of(volume.geometry, model.preprocessing.slice_axis)
     first = FirstSlice(node, volume_node, model, axis, desk)
-    handle = yield _segment_job(
-        volume,
-        model,
-        device,
-        known=known_labels(node, volume_node, volume.geometry, model),
-        first_slice=desk.visible_slice(volume_node, axis),
-        on_metric=first.show,
-        part=part,
-    )
+    try:
+        handle = yield _segment_job(
+            volume,
+            model,
+            device,
+            known=known_labels(node, volume_node, volume.geometry, model),
+            first_slice=desk.visible_slice(volume_node, axis),
+            on_metric=first.show,
+            part=part,
+        )
+    except Exception:
+        first.take_back()
+        raise
     if alive(node) and alive(volume_node):
         notes = apply_prediction(
             Prediction.of(handle, volume),
