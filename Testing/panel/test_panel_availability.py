@@ -17,6 +17,7 @@ READY = Facts(
     listed=3,
     selected="corrected",
     taught=1,
+    in_use=True,
     can_roll_back=True,
     undecided=True,
     named=True,
@@ -54,6 +55,8 @@ def test_with_nothing_there_only_import_and_install_work() -> None:
         ({"selected": "accepted"}, {"acceptSliceButton"}),
         ({"selected": "predicted"}, {"unmarkSliceButton"}),
         ({"taught": 0}, {"retrainButton"}),
+        ({"absent": "Midbrain"}, {"retrainButton"}),
+        ({"in_use": False}, {"rollBackButton"}),
         ({"can_roll_back": False}, {"rollBackButton"}),
         ({"undecided": False}, {"keepButton"}),
         ({"named": False}, {"trainButton"}),
@@ -78,14 +81,18 @@ def test_every_fact_matters() -> None:
     tested = {field.name for field in fields(Facts)}
     assert tested == {
         "running", "background", "volume", "segmentation", "segments", "model", "listed",
-        "selected", "taught", "can_roll_back", "undecided", "named", "row", "row_in_use",
-        "batch_input", "batch_output",
+        "selected", "taught", "absent", "in_use", "can_roll_back", "undecided", "named", "row",
+        "row_in_use", "batch_input", "batch_output",
     }  # fmt: skip
 
 
 def test_every_button_has_a_purpose_and_every_obstacle_is_a_sentence() -> None:
     assert purposes().keys() == obstacles(Facts()).keys()
-    some = [Facts(), READY, replace(READY, running="Segmenting brain")]
+    some = [
+        Facts(),
+        READY,
+        *(replace(READY, **one) for one in ({"running": "Segmenting"}, {"absent": "Midbrain"})),
+    ]
     sentences = [*purposes().values(), *itertools.chain(*(obstacles(f).values() for f in some))]
     for sentence in filter(None, sentences):
         assert sentence[0].isupper() or sentence[0] in "“"

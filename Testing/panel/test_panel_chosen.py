@@ -140,3 +140,87 @@ def test_the_editor_keeps_its_settings_while_a_scene_is_closed_from_another_modu
     host.spin()
     # Slicer 5.2 looks into it at the end of every batch, whichever module is open.
     assert segmented.ui.segmentEditorWidget.mrmlSegmentEditorNode() is not None
+
+
+def pick(desk: Desk, model: str) -> None:
+    """Choose a model in the box, as a user does."""
+    selector = desk.ui.modelSelector
+    selector.currentIndex = selector.findData(model)
+    assert selector.currentIndex >= 0
+    selector.textActivated.emit(selector.currentText)
+    host.spin()
+    desk.check_buttons()
+
+
+def with_cores(desk: Desk) -> None:
+    """Add a model of other structures."""
+    publish(desk.logic.modelsFolder, "axial", "cores", OTHER_SEGMENTS)
+    desk.logic.renameModel("cores", "Cores")
+    desk.widget.exit()
+    desk.widget.enter()
+    host.spin(0.05)
+
+
+def test_an_earlier_version_that_was_chosen_stays_chosen_after_segment(segmented: Desk) -> None:
+    desk = segmented
+    desk.parameters.steps = 2
+    desk.press_and_wait("retrainButton")
+    desk.choose(add_boxes("old contrast"))
+    pick(desk, "boxes")
+    assert not desk.ui.rollBackButton.enabled
+    desk.press_and_wait("segmentButton")
+    assert ReviewHistory(desk.segmentation).model == "boxes"
+    assert desk.parameters.model == "boxes"
+
+
+def test_a_version_that_is_not_in_use_cannot_be_rolled_back(segmented: Desk) -> None:
+    desk = segmented
+    desk.parameters.steps = 2
+    desk.press_and_wait("retrainButton")
+    assert desk.ui.rollBackButton.enabled
+    desk.press_and_wait("rollBackButton")
+    pick(desk, "boxes.v2")
+    assert "not in use" in desk.ui.rollBackButton.toolTip
+
+
+def test_a_choice_and_a_result_outlast_a_visit_to_another_module(segmented: Desk) -> None:
+    desk = segmented
+    with_cores(desk)
+    desk.parameters.steps = 2
+    desk.press_and_wait("retrainButton")
+    desk.widget.exit()
+    desk.widget.enter()
+    host.spin(0.05)
+    assert not desk.ui.retrainResultLabel.isHidden()
+    assert desk.ui.keepButton.enabled
+    assert "1 corrected" in desk.ui.reviewSummaryLabel.text
+    desk.choose(add_boxes("second"))
+    pick(desk, "cores")
+    desk.widget.exit()
+    desk.widget.enter()
+    desk.choose(add_boxes("third"))
+    assert desk.parameters.model == "cores"
+
+
+def test_a_model_without_a_segment_here_learns_only_once_it_has_one(segmented: Desk) -> None:
+    desk = segmented
+    with_cores(desk)
+    pick(desk, "cores")
+    assert "has no segment Large core" in desk.ui.retrainButton.toolTip
+    assert "“Cores” cannot learn" in desk.ui.retrainStateLabel.text
+    desk.press_and_wait("segmentButton")
+    desk.choose_slice(3)
+    desk.press("acceptSliceButton")
+    assert desk.ui.retrainButton.enabled
+    assert "1 slice will teach “Cores”" in desk.ui.retrainStateLabel.text
+
+
+def test_a_result_goes_when_another_model_is_chosen(segmented: Desk) -> None:
+    desk = segmented
+    with_cores(desk)
+    desk.parameters.steps = 2
+    desk.press_and_wait("retrainButton")
+    assert desk.ui.keepButton.enabled
+    pick(desk, "cores")
+    assert desk.ui.retrainResultLabel.isHidden()
+    assert not desk.ui.keepButton.enabled

@@ -15,6 +15,7 @@ import pytest
 import slicer
 from panel_scene import CORRECTED, add_boxes, correct, labels_of
 from panel_tools import Desk, opened
+from threshold_models import OTHER_SEGMENTS, publish
 
 LONGEST_GAP = 0.1  # seconds that the user interface may stand still
 TICK_MS = 10
@@ -164,6 +165,45 @@ def test_live_learning_refreshes_the_untouched_slices_in_the_background(
     segmented.check_buttons()
     segmented.ui.liveLearningCheckBox.checked = False
     assert segmented.ui.liveStateLabel.isHidden()
+
+
+def test_live_learning_teaches_the_chosen_model(
+    segmented: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = segmented
+    publish(desk.logic.modelsFolder, "axial", "cores", OTHER_SEGMENTS)
+    desk.widget.exit()
+    desk.widget.enter()
+    desk.parameters.model = "cores"
+    monkeypatch.setattr(desk.widget.panel._live.learning, "_quiet_seconds", 0.2)
+    desk.parameters.steps = 2
+    desk.choose_slice(1)
+    desk.ui.liveLearningCheckBox.checked = True
+    desk.wait_until(lambda: "has no segment Large core" in desk.ui.liveStateLabel.text)
+    assert not any(one.id == "boxes.v2" for one in desk.logic.models())
+    desk.ui.liveLearningCheckBox.checked = False
+
+
+def test_what_waits_for_live_learning_is_shown_as_running(
+    segmented: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = segmented
+    learning = desk.widget.panel._live.learning
+    monkeypatch.setattr(learning, "_quiet_seconds", 0.2)
+    desk.parameters.steps = 100_000
+    desk.choose_slice(1)
+    desk.ui.liveLearningCheckBox.checked = True
+    desk.wait_until(lambda: "left" in desk.ui.progressBar.format)
+    desk.press("retrainButton")
+    assert not desk.ui.segmentButton.enabled
+    assert not desk.ui.retrainButton.enabled
+    assert not desk.ui.plotFrame.isHidden()
+    desk.wait_until(lambda: learning.state != "learning" and "left" in desk.ui.progressBar.format)
+    assert not desk.ui.plotFrame.isHidden()
+    assert not desk.ui.retrainButton.enabled
+    desk.ui.liveLearningCheckBox.checked = False
+    desk.press_and_wait("cancelButton")
+    assert desk.ui.retrainButton.enabled
 
 
 def _alive(pid: int) -> bool:

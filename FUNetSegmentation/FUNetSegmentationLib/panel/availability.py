@@ -19,7 +19,9 @@ class Facts:
         listed: number of slices that the worklist shows.
         selected: state of the slice chosen in the worklist, ``None`` without one.
         taught: number of corrected and accepted slices.
-        can_roll_back: whether the chosen model has a version before it.
+        absent: names of structures of the chosen model that the segmentation has no segment for.
+        in_use: whether the chosen version is the one in use.
+        can_roll_back: whether the chosen version has one before it.
         undecided: whether a retrained version waits for Keep or Roll back.
         named: whether the new model has a name.
         row: what is chosen in the list of models: ``""``, ``"own"``, ``"shipped"`` or
@@ -37,6 +39,8 @@ class Facts:
     listed: int = 0
     selected: str | None = None
     taught: int = 0
+    absent: str = ""
+    in_use: bool = False
     can_roll_back: bool = False
     undecided: bool = False
     named: bool = False
@@ -109,9 +113,11 @@ def _of_jobs(facts: Facts) -> dict[str, str]:
         or no_volume
         or no_model
         or no_segmentation
-        or ("" if facts.taught else _("Correct or accept a slice first.")),
+        or ("" if facts.taught else _("Correct or accept a slice first."))
+        or _absent(facts),
         "rollBackButton": busy
         or no_model
+        or ("" if facts.in_use else _("This version is not in use; choose the one that is."))
         or ("" if facts.can_roll_back else _("This model has no version before it.")),
         "trainButton": busy
         or no_volume
@@ -155,6 +161,15 @@ def _of_models(facts: Facts) -> dict[str, str]:
         "importModelButton": busy,
         "exportModelButton": busy or unchosen or damaged,
     }
+
+
+def _absent(facts: Facts) -> str:
+    if not facts.absent:
+        return ""
+    return _(
+        "The segmentation has no segment {names}, which the chosen model knows; segment with it "
+        "first, or choose another model."
+    ).format(names=facts.absent)
 
 
 def _busy(facts: Facts) -> str:

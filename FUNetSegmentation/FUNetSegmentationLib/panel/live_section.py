@@ -51,6 +51,10 @@ class LiveSection:
         node = self._context.segmentation if wanted else None
         if not alive(node) or not self._context.model:
             node = None
+        if node is not None:
+            self.learning.device = self._context.device
+            self.learning.steps = parameters.steps or None
+            self.learning.model = self._context.model
         if node is self._node:
             return
         self._node = node
@@ -58,8 +62,6 @@ class LiveSection:
             self._timer.stop()
             self.learning.stop()
             return
-        self.learning.device = self._context.device
-        self.learning.steps = parameters.steps or None
         self.learning.start(node, time.monotonic())
         self._timer.start()
 

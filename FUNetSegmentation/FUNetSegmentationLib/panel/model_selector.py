@@ -83,10 +83,15 @@ class ModelSelector:
         self.follow()
 
     def segmentation_changed(self) -> None:
-        """Choose the version in use of the family that made the chosen segmentation."""
+        """Choose the version in use of the family that made the chosen segmentation.
+
+        One that the user has just segmented with stays, in use or not.
+        """
         node = self._context.segmentation
         maker = self.find(ReviewHistory(node).model or "") if alive(node) else None
-        in_use = [one for one in self.models if maker and one.active and one.family == maker.family]
+        if maker is None or maker.id == self._context.model:
+            return
+        in_use = [one for one in self.models if one.active and one.family == maker.family]
         if in_use and self._context.parameters is not None:
             self._context.parameters.model = in_use[0].id
 

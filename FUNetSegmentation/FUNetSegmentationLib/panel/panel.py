@@ -95,6 +95,7 @@ class Panel:
             parameters: the wrapped parameter node; ``None`` to let go of the present one.
         """
         self._disconnect()
+        another_scene = self._context.parameters is None
         self._context.parameters = parameters
         if parameters is None:
             self._review.watcher.watch(None)
@@ -105,10 +106,13 @@ class Panel:
         self._observer = parameters.AddObserver(
             vtk.vtkCommand.ModifiedEvent, self._on_parameters_changed
         )
-        self._models.forget_choice()
+        if another_scene:
+            self._models.forget_choice()
         self._nodes.choose_volume()
+        before = self._nodes.volume, self._nodes.segmentation
         self._nodes.take_over()
-        self._show_parameters(nodes_changed=True)
+        same_nodes = before == (self._nodes.volume, self._nodes.segmentation)
+        self._show_parameters(nodes_changed=not same_nodes, anew=True)
 
     def _disconnect(self) -> None:
         if self._observer:
@@ -154,7 +158,7 @@ class Panel:
             button.enabled = not obstacle
             button.toolTip = obstacle or self._purposes[name]
         self._segment.update()
-        self._retrain.update(facts.taught)
+        self._retrain.update(facts.taught, absent=bool(facts.absent))
         self._new_model.update()
 
     def _facts(self) -> Facts:
@@ -188,7 +192,7 @@ class Panel:
         finally:
             self._busy_with_parameters = False
 
-    def _show_parameters(self, *, nodes_changed: bool) -> None:
+    def _show_parameters(self, *, nodes_changed: bool, anew: bool = False) -> None:
         self._models.follow()
         self._segment.devices.follow()
         self._new_model.follow()
@@ -197,6 +201,7 @@ class Panel:
             self._retrain.clear()
             if not self._context.tasks.running:
                 self._retrain.plot.hide()
+        if nodes_changed or anew:
             self._review.watcher.watch(self._nodes.segmentation)
             self._review.editor.edit(self._nodes.segmentation, self._nodes.volume)
             self._review.update()

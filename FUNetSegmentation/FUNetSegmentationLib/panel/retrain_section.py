@@ -33,6 +33,7 @@ class RetrainSection:
 
     def __init__(self, context: PanelContext, selector: ModelSelector) -> None:
         self.undecided = False
+        self._family = ""  # whose result is shown
         self._context = context
         self._selector = selector
         ui = context.ui
@@ -48,19 +49,27 @@ class RetrainSection:
     def clear(self) -> None:
         """Show no result."""
         self.undecided = False
+        self._family = ""
         ui = self._context.ui
         ui.retrainResultLabel.visible = False
         ui.diceTable.visible = False
 
-    def update(self, taught: int) -> None:
+    def update(self, taught: int, *, absent: bool) -> None:
         """Say what a retraining would learn, and what the slices are good for without one.
 
         Args:
             taught: number of corrected and accepted slices.
+            absent: whether the model knows structures that have no segment.
         """
         model = self._selector.current
+        if self._family and not self._still_chosen(self._family):
+            self.clear()  # Keep and Roll back would be of another model
         text = _("Correct or accept slices above; they teach the model.")
-        if taught and model is not None:
+        if taught and model is not None and absent:
+            text = _("{model} cannot learn from this segmentation yet.").format(
+                model=f"“{model.name}”"
+            )
+        elif taught and model is not None:
             text = _("{slices} will teach {model}.").format(
                 slices=slices(taught), model=f"“{model.name}”"
             )
@@ -74,20 +83,32 @@ class RetrainSection:
     def facts(self) -> dict[str, Any]:
         """Return what the buttons depend on."""
         model = self._selector.current
+        parent = None if model is None else self._selector.find(model.parent or "")
         return {
             "undecided": self.undecided,
-            "can_roll_back": model is not None and bool(model.parent),
+            "in_use": model is not None and model.active,
+            "can_roll_back": parent is not None,
         }
 
-    def show(self, result: RetrainingResult) -> None:
-        """Show what came of a retraining."""
+    def show(self, result: RetrainingResult, family: str) -> None:
+        """Show what came of a retraining, for as long as its model is the chosen one.
+
+        Args:
+            result: what came of it.
+            family: of the model.
+        """
         ui = self._context.ui
-        self.undecided = result.kept
+        self.undecided, self._family = result.kept, family
         learned = _("It learned from {slices}.").format(slices=slices(result.learned))
         ui.retrainResultLabel.text = f"{result.reason} {learned}"
         colors.paint_box(ui.retrainResultLabel, "good" if result.kept else "warn")
         ui.retrainResultLabel.visible = True
         self._show_dice(result)
+
+    def _still_chosen(self, family: str) -> bool:
+        """Whether no model of another family is chosen; a new version may not be listed yet."""
+        model = self._selector.current
+        return model is None or model.family == family
 
     def _show_dice(self, result: RetrainingResult) -> None:
         table = self._context.ui.diceTable
@@ -112,6 +133,8 @@ class RetrainSection:
     def _on_retrain(self, *_args: object) -> None:
         context = self._context
         parameters, chosen = context.parameters, context.chosen
+        model = self._selector.current
+        family = "" if model is None else model.family
         self.clear()
         context.start(
             lambda: context.logic.retrain(
@@ -124,18 +147,19 @@ class RetrainSection:
                 waitForCompletion=False,
                 metricCallback=self.plot.add,
             ),
-            lambda task: self._on_retrained(task, chosen),
+            lambda task: self._on_retrained(task, chosen, family),
         )
         if context.tasks.running:
             self.plot.begin()
 
-    def _on_retrained(self, task: Task, chosen: tuple[Any, Any]) -> None:
+    def _on_retrained(self, task: Task, chosen: tuple[Any, Any], family: str) -> None:
         self._context.reload_models()
-        if self._context.chosen != chosen:  # Keep and Roll back would be of something else
+        # Else Keep and Roll back would be of something else.
+        if self._context.chosen != chosen or not self._still_chosen(family):
             done = _("Retrained: {reason}").format(reason=task.result.reason)
             self._context.status.say(done, task.notes)
             return
-        self.show(task.result)
+        self.show(task.result, family)
         if task.result.kept:
             self._context.status.say(_("Retrained: see below what it changed."), task.notes)
         else:

@@ -39,6 +39,7 @@ class ReviewSection:
     def __init__(self, context: PanelContext) -> None:
         self._context = context
         self._model = ""  # whose slices are shown
+        self._absent: list[str] = []  # what of it has no segment
         self._node: Any = None  # and of what
         self._visited: int | None = None  # the slice that the list last brought into view
         self.edited: Callable[[], None] = _nothing
@@ -84,10 +85,12 @@ class ReviewSection:
             self.worklist.select(None)
         self._model = self._context.model
         problem = ""
-        items = []
+        items, self._absent = [], []
         if alive(node):
+            logic = self._context.logic
             try:
-                items = self._context.logic.review(node, self._model or None)
+                items = logic.review(node, self._model or None)
+                self._absent = logic.missingStructures(node, self._model) if self._model else []
             except FunetError as error:
                 problem = str(error)
         self.worklist.show(items)
@@ -177,6 +180,7 @@ class ReviewSection:
             "listed": self.worklist.listed,
             "selected": None if selected is None else selected.state,
             "taught": self.taught,
+            "absent": ", ".join(self._absent),
         }
 
 

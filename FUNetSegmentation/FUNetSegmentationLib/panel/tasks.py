@@ -26,7 +26,8 @@ class TaskFollower:
         first_use: asks for what has to be installed.
 
     Attributes:
-        running: title of the task that the user waits for, empty if there is none.
+        running: title of the task that the user waits for, which may wait for another one; empty
+            if there is none.
         background: whether a task runs that the user did not ask for.
         ended: called whenever a task of the user is over, whatever came of it.
     """
@@ -84,17 +85,23 @@ class TaskFollower:
         asked_for = self._known[task]
         if task.finished:
             self._on_finished(task, asked_for=asked_for)
-        elif task.state == "running" and task.title:
-            before = self.running, self.background
-            self.running = task.title if asked_for else ""
-            self.background = not asked_for
+            return
+        if task.state == "running" and task.title:
             self._progress.show(task.title, task.progress)
-            if before != (self.running, self.background):
-                self._context.refresh()
+        if self._take_stock():
+            self._context.refresh()
+
+    def _take_stock(self) -> bool:
+        """See what runs or waits for its turn; whether that has changed."""
+        before = self.running, self.background
+        asked_for = [task.title for task, by_user in self._known.items() if by_user]
+        self.running = asked_for[0] if asked_for else ""
+        self.background = not asked_for and any(task.title for task in self._known)
+        return before != (self.running, self.background)
 
     def _on_finished(self, task: Task, *, asked_for: bool) -> None:
         del self._known[task]
-        self.running, self.background = "", False
+        self._take_stock()
         self._progress.rest()
         if asked_for:
             self._tell(task)

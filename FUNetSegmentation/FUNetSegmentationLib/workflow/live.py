@@ -39,6 +39,7 @@ class LiveLearning:
         quiet_seconds: without an edit, before learning begins.
         device: as for the logic.
         steps: batches of each retraining; the default of the engine if ``None``.
+        model: id of the version to improve; the one that made the prediction if ``None``.
 
     Attributes:
         state: what it is doing; ``"ready"`` while a newer prediction waits for a quiet moment.
@@ -54,12 +55,14 @@ class LiveLearning:
         quiet_seconds: float = QUIET_SECONDS,
         device: str = "auto",
         steps: int | None = None,
+        model: str | None = None,
     ) -> None:
         self.state: LiveState = "off"
         self.message = ""
         self.observers: list[Callable[[], None]] = []
         self.device = device
         self.steps = steps
+        self.model = model
         self._logic = logic
         self._may_write = may_write
         self._quiet_seconds = quiet_seconds
@@ -151,6 +154,7 @@ class LiveLearning:
         start = partial(
             self._logic.retrain,
             self._node,
+            self.model,
             slices=_indices(finished),
             device=self.device,
             steps=self.steps,

@@ -186,10 +186,19 @@ def _case(task: Task, item: Annotated, model: Manifest) -> Case | None:
     return Case(volume, reading.labels, tuple(slices), item.volume_node)
 
 
+def missing_structures(segmentation_node: Any, model: Manifest) -> list[str]:
+    """The names of a model's structures that have no segment in a segmentation.
+
+    Raises:
+        InputError: if it is no segmentation.
+    """
+    found = segments_of_model(segmentation_node, model.segments)
+    return [segment.name for segment in model.segments if found[segment.value] is None]
+
+
 def _segments(node: Any, model: Manifest) -> dict[int, str]:
     found = segments_of_model(node, model.segments)
-    missing = [segment.name for segment in model.segments if found.get(segment.value) is None]
-    if missing:
+    if missing := missing_structures(node, model):
         raise InputError(
             _(
                 "{name} has no segment {structures}, which the model {model} knows; add it, even "

@@ -7,6 +7,7 @@ from typing import Any
 from ..scene.history import ReviewHistory
 from .models import ModelShelf
 from .results import ReviewSlice
+from .retraining import missing_structures
 from .reviewing import review_model, review_slices
 
 
@@ -27,6 +28,13 @@ class ReviewLogic:
         if model:
             review_model(segmentationNode, self._shelf.manifest(model))
         return review_slices(segmentationNode)
+
+    def missingStructures(self, segmentationNode: Any, model: str) -> list[str]:
+        """Return the structures of a model that have no segment in a segmentation.
+
+        While there are any, nothing drawn there can teach the model.
+        """
+        return missing_structures(segmentationNode, self._shelf.manifest(model))
 
     def correctedSlices(self, segmentationNode: Any) -> tuple[int, ...]:
         """Return the slices that differ from the prediction or were marked as corrected."""
