@@ -95,7 +95,7 @@ class Volume:
 
 def image_stem(path: PathLike) -> str:
     """The name of an image without folder and suffixes: "a.b.nii.gz" gives "a.b"."""
-    name = Path(path).name
+    name = os.path.basename(os.path.abspath(path))  # "." has a name, too
     for suffix in IMAGE_SUFFIXES:
         if name.lower().endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]
