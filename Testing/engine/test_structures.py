@@ -22,6 +22,8 @@ from funet.images.segmentations import IGNORE_LABEL, Code, Segment
 
 MODEL = (Segment(1, "Large", (1, 1, 1)), Segment(2, "Small", (2, 2, 2)))
 
+SWAPPED = (Segment(1, "small", (1, 1, 1)), Segment(2, "LARGE", (2, 2, 2)))
+
 
 def case(*values: int, names: dict[int, str] | None = None, file: str = "a") -> GatheredCase:
     """A case whose one slice shows these values, and background."""
@@ -148,14 +150,14 @@ def test_labels_of_another_task_are_refused(stranger: GatheredCase, complaint: s
         match_structures([stranger], MODEL, "m")
 
 
-@pytest.mark.parametrize("names", [(), MODEL, MODEL[:1]])
+@pytest.mark.parametrize("names", [(), MODEL, MODEL[:1], SWAPPED, SWAPPED[1:]])
 def test_reference_labels_of_the_models_task_are_accepted(
     tmp_path: Path, names: tuple[Segment, ...]
 ) -> None:
     grid = subject_grid(0)
     array = two_structures(grid)
     if len(names) == 1:
-        array[array == 2] = 0
+        array[array != names[0].value] = 0
     path = write_labels(tmp_path / "a.seg.nrrd", array, grid, names)
     if not names:
         path = write_labels(tmp_path / "a.nii.gz", array, grid)
@@ -167,7 +169,7 @@ def test_reference_labels_of_the_models_task_are_accepted(
     [
         (3, ()),
         (1, (Segment(1, "Liver", (1, 1, 1)),)),
-        (2, (Segment(2, "Large", (1, 1, 1)),)),
+        (2, (Segment(2, "Small one", (1, 1, 1)),)),
     ],
 )
 def test_reference_labels_of_another_task_are_refused(
@@ -178,4 +180,12 @@ def test_reference_labels_of_another_task_are_refused(
     suffix = "seg.nrrd" if names else "nii.gz"
     path = write_labels(tmp_path / f"a.{suffix}", array, grid, names)
     with pytest.raises(InputError, match=f"holds the label {value}.*use a model of this task"):
+        require_model_labels(path, MODEL, "m")
+
+
+def test_reference_labels_with_two_segments_of_one_name_are_refused(tmp_path: Path) -> None:
+    grid = subject_grid(0)
+    names = (MODEL[0], replace(MODEL[0], value=2, name="large"))
+    path = write_labels(tmp_path / "a.seg.nrrd", two_structures(grid), grid, names)
+    with pytest.raises(InputError, match="two segments called large"):
         require_model_labels(path, MODEL, "m")

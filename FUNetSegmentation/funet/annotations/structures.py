@@ -230,23 +230,27 @@ def _naming_notes(
 def require_model_labels(path: Path, segments: Sequence[Segment], model: str) -> None:
     """Refuse reference labels that belong to another task than a model.
 
+    They are understood as those of :func:`match_structures` are.
+
     Args:
         path: the label map.
         segments: the structures of the model.
         model: name of the model, for the message.
 
     Raises:
-        InputError: if the file cannot be read, or shows a structure that the model does not know
-            or has under another value.
+        InputError: if the file cannot be read, or shows a structure that the model does not know.
     """
     label_map = read_label_map(path)
     known = {segment.value: segment.name for segment in segments}
-    named = {segment.value: segment.name for segment in label_map.segments}
-    for value in np.unique(label_map.array).tolist():
-        name = named.get(value, known.get(value, ""))
-        if value and name.casefold() != known.get(value, "?").casefold():
-            shown = f"{value} ({name})" if name else str(value)
+    named = {segment.value: segment for segment in label_map.segments}
+    names = {_key(segment) for segment in segments}
+    shown_values = [value for value in np.unique(label_map.array).tolist() if value]
+    for value in shown_values:
+        name = named[value].name if value in named else known.get(value, "")
+        if name.casefold() not in names:
+            text = f"{value} ({name})" if name else str(value)
             raise InputError(
-                f"{path} holds the label {shown}, but the model {model} knows only "
+                f"{path} holds the label {text}, but the model {model} knows only "
                 f"{', '.join(f'{v} ({n})' for v, n in known.items())}; use a model of this task."
             )
+    _require_different_names(path, {v: named[v] for v in shown_values if v in named})
