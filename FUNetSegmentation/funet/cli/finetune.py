@@ -38,6 +38,10 @@ example:
 A version keeps the corrected slices of all rounds, so earlier ones need not be named again. Every
 round starts from the first version of the model and learns all of them again, and repeats what that
 version keeps of its own training.
+
+Structures are known by their names in files that have names (.seg.nrrd), else by the values in the
+label files that first taught the model. Where those are not 1, 2, ..., "funet models show" lists
+them as label_values; label maps of the model itself have 1, 2, ..., so correct them as .seg.nrrd.
 """
 
 
@@ -72,6 +76,7 @@ def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) ->
     """Retrain the model, add the new version if it is kept, and return the exit code."""
     from ..annotations.gathering import gather_cases
     from ..annotations.structures import match_structures
+    from ..models.label_values import label_values_of
     from ..training.finetuning import FineTuneConfig
     from ..training.learning import fine_tune_model
     from .learning_events import follow
@@ -95,7 +100,9 @@ def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) ->
     )
     events = fine_tune_model(
         current,
-        match_structures(gathered, segments, current.manifest.id),
+        match_structures(
+            gathered, segments, current.manifest.id, label_values_of(current.manifest)
+        ),
         root=open_store(arguments).root_of(current),
         config=config,
         cancel=cancel,

@@ -84,7 +84,7 @@ def match_to_segments(
     label_map: LabelMap,
     file: Path,
     segments: Sequence[Segment],
-    values: Mapping[int, int] | None = None,
+    label_values: Sequence[int] = (),
 ) -> NDArray[np.integer]:
     """Return labels with the values of given structures; all else becomes background.
 
@@ -92,7 +92,7 @@ def match_to_segments(
         label_map: the labels.
         file: where they come from, for messages.
         segments: the structures.
-        values: which structure each value of a file without names means; its own if ``None``.
+        label_values: values of the structures in a file without names; their own if empty.
 
     Raises:
         InputError: if the file has two structures of one name, or names none of those given, or
@@ -100,7 +100,7 @@ def match_to_segments(
     """
     wanted = {segment.value: segment.name for segment in segments}
     if not label_map.segments:
-        return _renumbered(label_map.array, values or {value: value for value in wanted})
+        return _renumbered(label_map.array, dict(zip(label_values or wanted, wanted, strict=True)))
     named = _names_of(label_map, file)
     shown = {int(v): named[v] for v in np.unique(label_map.array).tolist() if v in named}
     strange = _contradiction(shown, wanted) is not None

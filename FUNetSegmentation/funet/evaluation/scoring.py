@@ -213,10 +213,16 @@ def evaluate_pair(
     reference: Path,
     *,
     segments: Sequence[Segment] | None = None,
+    label_values: Sequence[int] = (),
     surface: bool = True,
     on_note: Callable[[str], None] | None = None,
 ) -> tuple[CaseScore, ...]:
     """Score one prediction; see :func:`evaluate_pairs`.
+
+    Args:
+        prediction, reference: files.
+        segments, surface, on_note: as for :func:`evaluate_pairs`.
+        label_values: values of these segments in a reference without names; their own if empty.
 
     Raises:
         InputError: if a file cannot be read or the two do not fit together.
@@ -235,7 +241,7 @@ def evaluate_pair(
     else:
         matched = MatchedLabels(
             match_to_segments(predicted, prediction, segments),
-            match_to_segments(expected, reference, segments),
+            match_to_segments(expected, reference, segments, label_values),
             {segment.value: segment.name for segment in segments},
         )
     if matched.note and on_note is not None:
