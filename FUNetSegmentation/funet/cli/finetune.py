@@ -23,6 +23,8 @@ from .console import ALL_DONE, Console
 
 if TYPE_CHECKING:
     from ..models.manifest import Manifest
+    from ..models.model import Model
+    from ..models.store import ModelStore
     from ..training.learning import ModelRetrained
 
 HELP = "teach a model from corrected slices"
@@ -30,7 +32,8 @@ DESCRIPTION = """\
 Teach a model from slices that you corrected or found right. From the fourth on, some of the new
 ones are held out to compare the new version with the old one; it is kept if it is better there, and
 then made once more from all slices. With fewer, it is kept without a comparison. The model that you
-name is left as it is: the new version gets an id of its own, such as midbrain-t1.v2.
+name is left as it is: the new version gets an id of its own, such as midbrain-t1.v2. A model in a
+folder is added to your models first, unless you give --output.
 
 example:
   funet finetune --model midbrain-t1 --case brain.nii.gz corrected.seg.nrrd 40,44,52-54
@@ -82,6 +85,7 @@ def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) ->
     from .learning_events import follow
 
     _require_place(arguments)
+    store = open_store(arguments)
     current = load_model(arguments)
     segments = current.manifest.segments
     cases = read_cases(arguments, console)
@@ -98,12 +102,15 @@ def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) ->
         seed=arguments.seed,
         device=arguments.device,
     )
+    structures = match_structures(
+        gathered, segments, current.manifest.id, label_values_of(current.manifest)
+    )
+    if arguments.output is None:
+        current = _adopted(current, store, console)
     events = fine_tune_model(
         current,
-        match_structures(
-            gathered, segments, current.manifest.id, label_values_of(current.manifest)
-        ),
-        root=open_store(arguments).root_of(current),
+        structures,
+        root=store.root_of(current),
         config=config,
         cancel=cancel,
         command=typed_command(arguments.words),
@@ -125,6 +132,22 @@ def _require_place(arguments: argparse.Namespace) -> None:
         raise InputError(f"{output} exists already; choose another folder or delete it first.")
     else:
         require_writable(output.parent)
+
+
+def _adopted(model: Model, store: ModelStore, console: Console) -> Model:
+    """Return the model as one of the store, where its next version will be.
+
+    A folder from elsewhere may hold a namesake of a model of the store; its next version must not
+    become one of that model's.
+    """
+    folder = model.folder
+    assert folder is not None  # it was loaded
+    own = (store.user_folder.resolve(), store.shipped_folder.resolve())
+    if folder.resolve().parent in own:
+        return model
+    adopted = store.adopt(folder)
+    console.note(f"The model in {folder} is among your models as {adopted.id}.")
+    return store.load(adopted.id)
 
 
 def _published(retrained: ModelRetrained, arguments: argparse.Namespace) -> Manifest | None:
