@@ -76,3 +76,29 @@ def test_a_namesake_of_the_parent_is_not_said_to_be_missing(
     assert shell(*train_words(study, shell.store / "two-boxes", "--epochs", 1, "--seed", 5)) == 0
     assert shell("models", "roll-back", "two-boxes") == 2
     assert "the model two-boxes that is here is not its parent" in one_sentence(shell.err)
+
+
+def test_who_goes_on_from_an_earlier_version_hears_of_the_corrections_of_later_ones(
+    shell: Shell, boxes_model: Path, teach: object
+) -> None:
+    assert shell("models", "import", boxes_model) == 0
+    assert teach("two-boxes", 3) == 0
+    hint = "name two-boxes@active to build on it"
+    assert hint not in shell.err
+    assert teach("two-boxes@active", 2) == 0
+    assert hint not in shell.err
+    assert teach("two-boxes.v2", 1) == 0
+    assert "two-boxes.v3 is in use and keeps corrections that the new version will not" in shell.err
+    assert hint in shell.err
+    assert teach("two-boxes", 1, "--json") == 0
+    assert any(hint in one["text"] for one in shell.objects("note"))
+
+
+def test_an_earlier_version_in_use_has_nothing_to_tell(
+    shell: Shell, boxes_model: Path, teach: object
+) -> None:
+    assert shell("models", "import", boxes_model) == 0
+    assert teach("two-boxes", 3) == 0
+    assert shell("models", "roll-back", "two-boxes") == 0
+    assert teach("two-boxes", 2) == 0
+    assert "@active" not in shell.err

@@ -35,8 +35,9 @@ then made once more from all slices. With fewer, it is kept without a comparison
 name is left as it is: the new version gets an id of its own, such as midbrain-t1.v2. A model in a
 folder is added to your models first, unless you give --output.
 
-example:
+examples, the second of a further round:
   funet finetune --model midbrain-t1 --case brain.nii.gz corrected.seg.nrrd 40,44,52-54
+  funet finetune --model midbrain-t1@active --case other.nii.gz corrected.seg.nrrd 31,35
 
 A version keeps the corrected slices of all rounds, so earlier ones need not be named again. Every
 round starts from the first version of the model and learns all of them again, and repeats what that
@@ -87,6 +88,7 @@ def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) ->
     _require_place(arguments)
     store = open_store(arguments)
     current = load_model(arguments)
+    _tell_of_later_corrections(current.manifest, store, console)
     segments = current.manifest.segments
     cases = read_cases(arguments, console)
     gathered = gather_cases(
@@ -132,6 +134,18 @@ def _require_place(arguments: argparse.Namespace) -> None:
         raise InputError(f"{output} exists already; choose another folder or delete it first.")
     else:
         require_writable(output.parent)
+
+
+def _tell_of_later_corrections(current: Manifest, store: ModelStore, console: Console) -> None:
+    """Say if the version in use descends from the one to teach: corrections would be left out."""
+    family = [own for own in store.list() if own.family == current.family]
+    for active in store.in_use(family):
+        earlier = store.lineage(active.id)[1:]
+        if any((one.id, one.weights) == (current.id, current.weights) for one in earlier):
+            console.note(
+                f"{active.id} is in use and keeps corrections that the new version will not learn; "
+                f"name {current.family}@active to build on it."
+            )
 
 
 def _adopted(model: Model, store: ModelStore, console: Console) -> Model:
