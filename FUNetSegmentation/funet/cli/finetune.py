@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--steps",
         type=in_range(int, 1, 100_000),
-        help="batches to learn (default: 50 to 120, by the size of the slices)",
+        help="batches to learn, or a few more (default: 50 to 120, by the size of the slices)",
     )
     parser.add_argument(
         "--seed", type=in_range(int, 0, 2**31), default=0, help="same seed, same result"
@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--time-limit",
         type=in_range(float, 1, 1e7),
         metavar="SECONDS",
-        help="stop learning after this time",
+        help="stop learning after the epoch (about ten batches) in which this time ends",
     )
     add_device(parser)
 
