@@ -155,6 +155,18 @@ def remove_leftovers(folder: Path) -> None:
         _discard(entry)
 
 
+def file_error(error: OSError) -> InputError:
+    """Return the error that tells the user which file or folder the system refused, and why."""
+    if not isinstance(error.filename, str | bytes):
+        return InputError(f"The work could not be done: {_reason(error)}.")
+    return InputError(f"{os.fsdecode(error.filename)} cannot be used: {_reason(error)}.")
+
+
+def read_error(error: OSError, path: Path) -> InputError:
+    """Return the error that tells the user why a file or folder could not be read."""
+    return InputError(f"{path} cannot be read: {_reason(error)}.")
+
+
 def write_error(error: OSError, path: Path) -> InputError:
     """Return the error that tells the user why a file or folder could not be written."""
     folder = path if os.path.isdir(path) else path.parent  # Path.is_dir refuses long names

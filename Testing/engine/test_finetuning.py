@@ -250,9 +250,35 @@ def test_small_and_large_slices_take_more_steps_within_bounds(longest: int, step
     assert FineTuneConfig(steps=30).batches(longest) == 30
 
 
+def learned_batches(config: FineTuneConfig, longest: int) -> int:
+    training = config.training(LossConfig(), longest)
+    assert training.steps_per_epoch is not None
+    return training.epochs * training.steps_per_epoch
+
+
+def test_by_default_every_size_of_slices_is_learned_in_epochs_of_ten_batches() -> None:
+    config = FineTuneConfig()
+    for longest in range(16, 513):
+        steps = config.batches(longest)
+        assert steps == min(
+            round(50 * max(1, longest / 128, (64 / longest) ** 2) / 10) * 10, 120
+        ), longest
+        training = config.training(LossConfig(), longest)
+        assert (training.epochs, training.steps_per_epoch) == (steps // 10, 10)
+
+
+def test_no_fewer_batches_are_learned_than_were_asked_for() -> None:
+    for steps in range(1, 1001):
+        learned = learned_batches(FineTuneConfig(steps=steps), 64)
+        assert steps <= learned <= steps + 4
+        if steps % 10 == 0 or steps <= 16:
+            assert learned == steps
+    assert [learned_batches(FineTuneConfig(steps=n), 64) for n in (19, 25, 99)] == [20, 25, 99]
+
+
 def test_the_command_line_tells_the_number_of_steps(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["finetune", "--help"])
     told = " ".join(capsys.readouterr().out.split())
     least, most = (FineTuneConfig().batches(longest) for longest in (128, 10_000))
-    assert f"batches to learn (default: {least} to {most}, by the size of the slices)" in told
+    assert f"(default: {least} to {most}, by the size of the slices)" in told

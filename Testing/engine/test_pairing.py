@@ -74,6 +74,14 @@ def test_single_files_of_one_name_are_a_pair(tmp_path: Path) -> None:
         (["sub-01_T1w.nii", "ds2_sub-01_T1w.nii"], ["sub-01", "ds2_sub-01"]),
         (["patient007_frame01.nii.gz", "patient007_frame12.nii.gz"], ["patient007"] * 2),
         (["Case_12_a.mha", "Case_13_a.mha"], ["Case_12", "Case_13"]),
+        (["case_01_t1.nii.gz", "case_01_t2.nii.gz", "case-02.nii"], ["case_01"] * 2 + ["case-02"]),
+        (["case_01_3dT1.nii.gz", "case_01_2.nii.gz"], ["case_01", "case_01_2"]),
+        (["sub-01_ses-02_T1w.nii", "sub-01_20240131.nii.gz"], ["sub-01"] * 2),
+        # A year, a site, or a batch comes before the number of the subject.
+        (["case_2023_001.nii.gz", "case_2023_002.nii.gz"], ["case_2023_001", "case_2023_002"]),
+        (["patient-3-14_a.nii", "patient-3-14_b.nii"], ["patient-3-14"] * 2),
+        (["subject2.1.007_x.nii"], ["subject2.1.007"]),
+        (["patient_1/001.nii", "patient_2/001.nii"], ["patient_1", "patient_2"]),
         (["hippocampus_001.nii.gz", "hippocampus_003.nii.gz"],) * 1
         + (["hippocampus_001", "hippocampus_003"],),
         (["p1/T1.nii.gz", "p2/T1.nii.gz"], ["p1/T1", "p2/T1"]),

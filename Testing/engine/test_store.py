@@ -103,7 +103,7 @@ def test_a_namesake_with_other_weights_is_no_parent(store: ModelStore, tmp_path:
     save_model(tmp_path / "other" / "shipped", tiny_manifest("shipped"), tiny_network(seed=9))
     elsewhere = ModelStore(store.user_folder, tmp_path / "other")
     assert [manifest.id for manifest in elsewhere.lineage("shipped.v2")] == ["shipped.v2"]
-    with pytest.raises(ModelError, match="not here"):
+    with pytest.raises(ModelError, match="the model shipped that is here is not its parent"):
         elsewhere.roll_back("shipped")
 
 

@@ -22,6 +22,8 @@ from funet.images.segmentations import IGNORE_LABEL, Code, Segment
 
 MODEL = (Segment(1, "Large", (1, 1, 1)), Segment(2, "Small", (2, 2, 2)))
 
+SWAPPED = (Segment(1, "small", (1, 1, 1)), Segment(2, "LARGE", (2, 2, 2)))
+
 
 def case(*values: int, names: dict[int, str] | None = None, file: str = "a") -> GatheredCase:
     """A case whose one slice shows these values, and background."""
@@ -72,6 +74,35 @@ def test_gaps_in_the_values_are_closed_with_a_note() -> None:
     assert named(learned) == {1: "A", 2: "B"}
     assert values(learned) == [[0, 2, 1, IGNORE_LABEL]]
     assert learned.notes == ("The label values were renumbered: 2 (A) becomes 1, 7 (B) becomes 2.",)
+
+
+@pytest.mark.parametrize(
+    ("cases", "names", "label_values"),
+    [
+        ([case(1, 2)], None, (1, 2)),
+        ([case(7, 2)], {2: "A", 7: "B"}, (2, 7)),
+        ([case(3, file="a"), case(2, file="b")], None, (2, 3)),
+        ([case(4, names={4: "A"}), case(6, names={6: "B"})], None, (4, 6)),
+        # What files without names say counts, whatever those with names have.
+        ([case(5, names={5: "A"}), case(2, 3, file="b")], {2: "A", 3: "B"}, (2, 3)),
+        # Files that do not agree say nothing.
+        ([case(1, 2, names={1: "A", 2: "B"}), case(1, 2, names={1: "B", 2: "A"})], None, ()),
+        ([case(1, names={1: "A"}), case(1, names={1: "B"})], None, ()),
+    ],
+)
+def test_the_values_that_files_give_to_structures_are_kept(
+    cases: list[GatheredCase], names: dict[int, str] | None, label_values: tuple[int, ...]
+) -> None:
+    assert learn_structures(cases, names).label_values == label_values
+
+
+def test_files_without_names_use_the_values_that_taught_the_model() -> None:
+    plain = case(3, 2, IGNORE_LABEL)
+    assert values(match_structures([plain], MODEL, "m", (2, 3))) == [[0, 2, 1, IGNORE_LABEL]]
+    own = case(1, 2, names={1: "Large", 2: "Small"})
+    assert values(match_structures([own], MODEL, "m", (2, 3))) == [[0, 1, 2]]
+    with pytest.raises(InputError, match=r"value 1, but only 2 \(Large\), 3 \(Small\) the model m"):
+        match_structures([case(1, 2)], MODEL, "m", (2, 3))
 
 
 def test_one_structure_is_enough() -> None:
@@ -148,14 +179,14 @@ def test_labels_of_another_task_are_refused(stranger: GatheredCase, complaint: s
         match_structures([stranger], MODEL, "m")
 
 
-@pytest.mark.parametrize("names", [(), MODEL, MODEL[:1]])
+@pytest.mark.parametrize("names", [(), MODEL, MODEL[:1], SWAPPED, SWAPPED[1:]])
 def test_reference_labels_of_the_models_task_are_accepted(
     tmp_path: Path, names: tuple[Segment, ...]
 ) -> None:
     grid = subject_grid(0)
     array = two_structures(grid)
     if len(names) == 1:
-        array[array == 2] = 0
+        array[array != names[0].value] = 0
     path = write_labels(tmp_path / "a.seg.nrrd", array, grid, names)
     if not names:
         path = write_labels(tmp_path / "a.nii.gz", array, grid)
@@ -167,7 +198,7 @@ def test_reference_labels_of_the_models_task_are_accepted(
     [
         (3, ()),
         (1, (Segment(1, "Liver", (1, 1, 1)),)),
-        (2, (Segment(2, "Large", (1, 1, 1)),)),
+        (2, (Segment(2, "Small one", (1, 1, 1)),)),
     ],
 )
 def test_reference_labels_of_another_task_are_refused(
@@ -178,4 +209,23 @@ def test_reference_labels_of_another_task_are_refused(
     suffix = "seg.nrrd" if names else "nii.gz"
     path = write_labels(tmp_path / f"a.{suffix}", array, grid, names)
     with pytest.raises(InputError, match=f"holds the label {value}.*use a model of this task"):
+        require_model_labels(path, MODEL, "m")
+
+
+def test_reference_labels_without_names_have_the_values_that_taught_the_model(
+    tmp_path: Path,
+) -> None:
+    grid = subject_grid(0)
+    array = two_structures(grid)
+    path = write_labels(tmp_path / "a.nii.gz", array + (array > 0), grid)
+    require_model_labels(path, MODEL, "m", (2, 3))
+    with pytest.raises(InputError, match=r"the label 3, but .* only 1 \(Large\), 2 \(Small\)"):
+        require_model_labels(path, MODEL, "m")
+
+
+def test_reference_labels_with_two_segments_of_one_name_are_refused(tmp_path: Path) -> None:
+    grid = subject_grid(0)
+    names = (MODEL[0], replace(MODEL[0], value=2, name="large"))
+    path = write_labels(tmp_path / "a.seg.nrrd", two_structures(grid), grid, names)
+    with pytest.raises(InputError, match="two segments called large"):
         require_model_labels(path, MODEL, "m")

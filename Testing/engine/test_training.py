@@ -179,6 +179,15 @@ def test_training_stops_when_the_time_is_up():
     assert list(train(tiny_network(), disc_slices(2), config=config))[-1].reason == "time is up"
 
 
+def test_the_time_left_is_that_to_the_end_of_the_epoch_in_which_the_time_ends():
+    config = replace(FAST, epochs=10_000, steps_per_epoch=5, max_seconds=1e-9)
+    events = list(train(tiny_network(), disc_slices(2), config=config))
+    left = [event.seconds_left for event in events if isinstance(event, StepFinished)]
+    assert len(left) == 5
+    assert min(left[:4]) > 0
+    assert left[4] == 0
+
+
 def test_nothing_to_learn_from_is_refused():
     with pytest.raises(TrainingError, match="annotate at least one slice"):
         list(train(tiny_network(), [], config=FAST))

@@ -306,6 +306,16 @@ def test_the_stem_of_a_name(name, stem):
     assert image_stem(Path("/data") / name) == stem
 
 
+@pytest.mark.parametrize("name", [".", "../patient", "inside/.."])
+def test_the_stem_of_a_folder_is_its_own_name_wherever_it_is_named_from(
+    tmp_path, monkeypatch, name
+):
+    save_dicom(tmp_path / "patient")
+    (tmp_path / "patient" / "inside").mkdir()
+    monkeypatch.chdir(tmp_path / "patient")
+    assert image_stem(name) == read_volume(name).name == "patient"
+
+
 def test_the_images_of_a_folder_are_sorted_and_hidden_or_other_files_left_out(tmp_path):
     for name in ["b.nii.gz", "a.nrrd", "C.NII", "._b.nii.gz", "notes.txt", "d.json"]:
         (tmp_path / name).touch()

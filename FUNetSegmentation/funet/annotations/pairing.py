@@ -12,8 +12,12 @@ from pathlib import Path
 from ..errors import InputError
 from ..images.volumes import find_images, image_stem
 
-# Names as in BIDS ("ds1_sub-03_T1w") and as many collections have them ("patient007_frame12").
-_SUBJECT = re.compile(r".*?(?:sub-[a-z0-9]+|(?:subject|patient|case)[-_]?\d+)", re.IGNORECASE)
+# Names as in BIDS ("ds1_sub-03_T1w") and as many collections have them ("patient007_frame12"), some
+# of which count the subjects of a year or a place ("case_2023_001").
+_SUBJECT = re.compile(
+    r".*?(?:sub-[a-z0-9]+|(?:subject|patient|case)[-_]?\d+(?:[-_.]\d+(?![a-z0-9]))*)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -77,9 +81,10 @@ def _by_stem(paths: Sequence[Path]) -> dict[str, Path]:
 def subject_names(images: Sequence[Path]) -> tuple[str, ...]:
     """Return a name for the subject of each image; the same name means the same subject.
 
-    A name up to a part like ``sub-01`` (BIDS), ``patient007`` or ``case_12`` is the subject's,
-    so that several images of one person are recognised; otherwise every image is a subject of its
-    own. Where different images have the same file name, their folders belong to the name.
+    A name up to a part like ``sub-01`` (BIDS), ``patient007``, ``case_12`` or ``case_2023_001`` is
+    the subject's, so that several images of one person are recognised; otherwise every image is a
+    subject of its own. Where different images have the same file name, their folders belong to the
+    name.
 
     Args:
         images: any paths; the same path may occur more than once.

@@ -2,7 +2,8 @@
 
 A model's structures have the values 1, 2, … without gaps. Label files may have any values, may name
 them (``.seg.nrrd``) or not, and two files may number the same structures differently: structures
-are told apart by their names where files have names, and by their values where not.
+are told apart by their names where files have names, and by their values where not. Those values
+are not always the model's, so they are kept with it for the label files to come.
 """
 
 from __future__ import annotations
@@ -31,12 +32,15 @@ class Structures:
         samples: all annotated slices, in the order of the cases.
         notes: what the user should know, as plain sentences.
         sides: longest side of each volume that the samples come from, mm, where it is known.
+        label_values: values of the structures in the files, in their order; empty if the files do
+            not agree on them, or there are no files.
     """
 
     segments: tuple[Segment, ...]
     samples: tuple[SliceSample, ...]
     notes: tuple[str, ...] = ()
     sides: tuple[float, ...] = ()
+    label_values: tuple[int, ...] = ()
 
 
 def parse_structures(text: str) -> dict[int, str]:
@@ -95,7 +99,21 @@ def learn_structures(
     segments = tuple(replace(example[key], value=number) for number, key in enumerate(keys, 1))
     samples = _renumbered(cases, tables, segments)
     notes = (*_notes(cases), *_naming_notes(tables, segments, names))
-    return Structures(segments, samples, notes, _sides(cases))
+    return Structures(segments, samples, notes, _sides(cases), _label_values(cases, tables, keys))
+
+
+def _label_values(
+    cases: Sequence[GatheredCase], tables: Sequence[Mapping[int, Segment]], keys: Sequence[str]
+) -> tuple[int, ...]:
+    """The values that files without names give to structures, as far as there are such files."""
+    unnamed: dict[str, set[int]] = {}
+    named: dict[str, set[int]] = {}
+    for case, table in zip(cases, tables, strict=True):
+        found = named if case.segments else unnamed
+        for value, segment in table.items():
+            found.setdefault(_key(segment), set()).add(value)
+    values = [value for key in keys for value in unnamed.get(key) or named[key]]
+    return tuple(values) if len(set(values)) == len(values) == len(keys) else ()
 
 
 def _key(segment: Segment) -> str:
@@ -103,25 +121,36 @@ def _key(segment: Segment) -> str:
 
 
 def match_structures(
-    cases: Sequence[GatheredCase], segments: Sequence[Segment], model: str
+    cases: Sequence[GatheredCase],
+    segments: Sequence[Segment],
+    model: str,
+    label_values: Sequence[int] = (),
 ) -> Structures:
     """Give the labels of all cases the values that a model uses.
 
-    Files that name their structures are matched by name, capital letters or not; the others must
-    use the model's own values.
+    Files that name their structures are matched by name, capital letters or not; the others by
+    value.
 
     Args:
         cases: the annotated slices of all cases.
         segments: the structures of the model; their values are 1, 2, ….
         model: name of the model, for messages.
+        label_values: values of these structures in files without names, see
+            :func:`~funet.models.label_values.label_values_of`; the model's if empty.
 
     Raises:
         InputError: if a slice shows a structure that the model does not know.
     """
-    known = {segment.value: segment.name for segment in segments}
+    known = _known_values(segments, label_values)
     tables = [_named_values(case, known, model) for case in cases]
     samples = _renumbered(cases, tables, segments, model)
     return Structures(tuple(segments), samples, _notes(cases), _sides(cases))
+
+
+def _known_values(segments: Sequence[Segment], label_values: Sequence[int]) -> dict[int, str]:
+    own = [segment.value for segment in segments]
+    names = [segment.name for segment in segments]
+    return dict(zip(label_values or own, names, strict=True))
 
 
 def _named_values(
@@ -227,26 +256,33 @@ def _naming_notes(
     return tuple(notes)
 
 
-def require_model_labels(path: Path, segments: Sequence[Segment], model: str) -> None:
+def require_model_labels(
+    path: Path, segments: Sequence[Segment], model: str, label_values: Sequence[int] = ()
+) -> None:
     """Refuse reference labels that belong to another task than a model.
+
+    They are understood as those of :func:`match_structures` are.
 
     Args:
         path: the label map.
         segments: the structures of the model.
         model: name of the model, for the message.
+        label_values: as for :func:`match_structures`.
 
     Raises:
-        InputError: if the file cannot be read, or shows a structure that the model does not know
-            or has under another value.
+        InputError: if the file cannot be read, or shows a structure that the model does not know.
     """
     label_map = read_label_map(path)
-    known = {segment.value: segment.name for segment in segments}
-    named = {segment.value: segment.name for segment in label_map.segments}
-    for value in np.unique(label_map.array).tolist():
-        name = named.get(value, known.get(value, ""))
-        if value and name.casefold() != known.get(value, "?").casefold():
-            shown = f"{value} ({name})" if name else str(value)
+    known = _known_values(segments, label_values)
+    named = {segment.value: segment for segment in label_map.segments}
+    names = {_key(segment) for segment in segments}
+    shown_values = [value for value in np.unique(label_map.array).tolist() if value]
+    for value in shown_values:
+        name = named[value].name if value in named else known.get(value, "")
+        if name.casefold() not in names:
+            text = f"{value} ({name})" if name else str(value)
             raise InputError(
-                f"{path} holds the label {shown}, but the model {model} knows only "
+                f"{path} holds the label {text}, but the model {model} knows only "
                 f"{', '.join(f'{v} ({n})' for v, n in known.items())}; use a model of this task."
             )
+    _require_different_names(path, {v: named[v] for v in shown_values if v in named})

@@ -15,6 +15,7 @@ from typing import NoReturn, Protocol, cast
 
 from .. import __version__
 from ..errors import Cancelled, FunetError, InputError
+from ..files import file_error
 from ..progress import CancelToken
 from ..strict_json import shown
 from ..threads import wait_briefly
@@ -111,5 +112,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output went away, as "| head" does
         console.detach()
         return SOME_FAILED
+    except OSError as error:  # what nobody expected of a path that the user named
+        console.fail(str(file_error(error)))
+        return NOTHING_DONE
     finally:
         console.close()

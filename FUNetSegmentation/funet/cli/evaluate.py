@@ -21,7 +21,10 @@ HELP = "measure how well a model, or existing label maps, agree with reference l
 DESCRIPTION = """\
 Compare label maps with reference labels: Dice, IoU and volumes, and with --surface the distances
 HD95 and ASSD. Give a model with images, or label maps that exist already. Files belong together by
-their names: a.nii.gz with a.nii.gz, a.seg.nrrd or, for predictions, a_MODEL.nii.gz.
+their names: a.nii.gz with a.nii.gz, a.seg.nrrd or, for predictions, a_MODEL.nii.gz. Structures
+belong together by their names where both files have names (.seg.nrrd), else by their label values.
+With --model, reference labels without names are read by the values of the label files that first
+taught the model, see "funet finetune --help".
 
 examples:
   funet evaluate --model midbrain-t1 --images test/images --labels test/labels --output scores
@@ -44,8 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--structures",
         metavar="NAMES",
-        help='score these label values under these names, such as "1=Midbrain,2=Substantia nigra"; '
-        "only with --predictions",
+        help='score these structures, such as "1=Midbrain,2=Substantia nigra": the names count in '
+        "files that have names, the label values in the others; only with --predictions",
     )
     parser.add_argument(
         "--surface", action="store_true", help="measure surface distances, too (needs MONAI)"
@@ -97,16 +100,17 @@ def _score_model(
     """Yield the scores of each image, or why there are none."""
     from ..annotations.pairing import pair_images_with_labels
     from ..annotations.structures import require_model_labels
+    from ..models.label_values import label_values_of
     from ..prediction.segmenting import segment_files
 
     pairing = pair_images_with_labels(arguments.images, arguments.labels)
     _tell_left_over(pairing.lone_images, pairing.lone_labels, console)
     model = load_model(arguments)
-    segments = model.manifest.segments
+    segments, values = model.manifest.segments, label_values_of(model.manifest)
     labels = {}
     for pair in pairing.pairs:
         try:
-            require_model_labels(pair.labels, segments, model.manifest.id)
+            require_model_labels(pair.labels, segments, model.manifest.id, values)
         except InputError as error:
             yield str(error)
         else:
@@ -128,7 +132,7 @@ def _score_model(
                 yield outcome.message
             else:
                 pair_of_files = (outcome.output, labels[outcome.input])
-                yield _score(pair_of_files, segments, arguments.surface)
+                yield _score(pair_of_files, segments, arguments.surface, console, values)
                 outcome.output.unlink()
 
 
@@ -146,7 +150,7 @@ def _score_predictions(
     reporter = ProgressReporter(console.progress, cancel)
     for number, pair in enumerate(pairs):
         reporter.report(number, len(pairs), f"Scoring {pair[0].name}")
-        yield _score(pair, segments, arguments.surface)
+        yield _score(pair, segments, arguments.surface, console)
     reporter.report(1, 1, "Scored")
 
 
@@ -174,12 +178,22 @@ def _tell_left_over(without: Sequence[Path], unused: Sequence[Path], console: Co
 
 
 def _score(
-    pair: FilePair, segments: Sequence[Segment] | None, surface: bool
+    pair: FilePair,
+    segments: Sequence[Segment] | None,
+    surface: bool,
+    console: Console,
+    label_values: Sequence[int] = (),
 ) -> tuple[CaseScore, ...] | str:
     from ..evaluation.scoring import evaluate_pair
 
     try:
-        return evaluate_pair(*pair, segments=segments, surface=surface)
+        return evaluate_pair(
+            *pair,
+            segments=segments,
+            label_values=label_values,
+            surface=surface,
+            on_note=console.note,
+        )
     except InputError as error:
         return str(error)
 

@@ -23,6 +23,8 @@ from .console import ALL_DONE, Console
 
 if TYPE_CHECKING:
     from ..models.manifest import Manifest
+    from ..models.model import Model
+    from ..models.store import ModelStore
     from ..training.learning import ModelRetrained
 
 HELP = "teach a model from corrected slices"
@@ -30,14 +32,20 @@ DESCRIPTION = """\
 Teach a model from slices that you corrected or found right. From the fourth on, some of the new
 ones are held out to compare the new version with the old one; it is kept if it is better there, and
 then made once more from all slices. With fewer, it is kept without a comparison. The model that you
-name is left as it is: the new version gets an id of its own, such as midbrain-t1.v2.
+name is left as it is: the new version gets an id of its own, such as midbrain-t1.v2. A model in a
+folder is added to your models first, unless you give --output.
 
-example:
+examples, the second of a further round:
   funet finetune --model midbrain-t1 --case brain.nii.gz corrected.seg.nrrd 40,44,52-54
+  funet finetune --model midbrain-t1@active --case other.nii.gz corrected.seg.nrrd 31,35
 
 A version keeps the corrected slices of all rounds, so earlier ones need not be named again. Every
 round starts from the first version of the model and learns all of them again, and repeats what that
 version keeps of its own training.
+
+Structures are known by their names in files that have names (.seg.nrrd), else by the values in the
+label files that first taught the model. Where those are not 1, 2, ..., "funet models show" lists
+them as label_values; label maps of the model itself have 1, 2, ..., so correct them as .seg.nrrd.
 """
 
 
@@ -54,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--steps",
         type=in_range(int, 1, 100_000),
-        help="batches to learn (default: 50 to 120, by the size of the slices)",
+        help="batches to learn, or a few more (default: 50 to 120, by the size of the slices)",
     )
     parser.add_argument(
         "--seed", type=in_range(int, 0, 2**31), default=0, help="same seed, same result"
@@ -63,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--time-limit",
         type=in_range(float, 1, 1e7),
         metavar="SECONDS",
-        help="stop learning after this time",
+        help="stop learning after the epoch (about ten batches) in which this time ends",
     )
     add_device(parser)
 
@@ -72,12 +80,15 @@ def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) ->
     """Retrain the model, add the new version if it is kept, and return the exit code."""
     from ..annotations.gathering import gather_cases
     from ..annotations.structures import match_structures
+    from ..models.label_values import label_values_of
     from ..training.finetuning import FineTuneConfig
     from ..training.learning import fine_tune_model
     from .learning_events import follow
 
     _require_place(arguments)
+    store = open_store(arguments)
     current = load_model(arguments)
+    _tell_of_later_corrections(current.manifest, store, console)
     segments = current.manifest.segments
     cases = read_cases(arguments, console)
     gathered = gather_cases(
@@ -93,10 +104,15 @@ def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) ->
         seed=arguments.seed,
         device=arguments.device,
     )
+    structures = match_structures(
+        gathered, segments, current.manifest.id, label_values_of(current.manifest)
+    )
+    if arguments.output is None:
+        current = _adopted(current, store, console)
     events = fine_tune_model(
         current,
-        match_structures(gathered, segments, current.manifest.id),
-        root=open_store(arguments).root_of(current),
+        structures,
+        root=store.root_of(current),
         config=config,
         cancel=cancel,
         command=typed_command(arguments.words),
@@ -118,6 +134,34 @@ def _require_place(arguments: argparse.Namespace) -> None:
         raise InputError(f"{output} exists already; choose another folder or delete it first.")
     else:
         require_writable(output.parent)
+
+
+def _tell_of_later_corrections(current: Manifest, store: ModelStore, console: Console) -> None:
+    """Say if the version in use descends from the one to teach: corrections would be left out."""
+    family = [own for own in store.list() if own.family == current.family]
+    for active in store.in_use(family):
+        earlier = store.lineage(active.id)[1:]
+        if any((one.id, one.weights) == (current.id, current.weights) for one in earlier):
+            console.note(
+                f"{active.id} is in use and keeps corrections that the new version will not learn; "
+                f"name {current.family}@active to build on it."
+            )
+
+
+def _adopted(model: Model, store: ModelStore, console: Console) -> Model:
+    """Return the model as one of the store, where its next version will be.
+
+    A folder from elsewhere may hold a namesake of a model of the store; its next version must not
+    become one of that model's.
+    """
+    folder = model.folder
+    assert folder is not None  # it was loaded
+    own = (store.user_folder.resolve(), store.shipped_folder.resolve())
+    if folder.resolve().parent in own:
+        return model
+    adopted = store.adopt(folder)
+    console.note(f"The model in {folder} is among your models as {adopted.id}.")
+    return store.load(adopted.id)
 
 
 def _published(retrained: ModelRetrained, arguments: argparse.Namespace) -> Manifest | None:

@@ -102,7 +102,7 @@ def _add_schedule(parser: argparse.ArgumentParser) -> None:
         "--time-limit",
         type=in_range(float, 1, 1e7),
         metavar="SECONDS",
-        help="end after this time as if all epochs were done",
+        help="end after the epoch in which this time ends, as if all epochs were done",
     )
     group.add_argument(
         "--checkpoint-every",

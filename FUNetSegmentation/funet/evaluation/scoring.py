@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import InputError
 from ..images.cut_segmentations import uncut
-from ..images.segmentations import LabelMap, Segment
+from ..images.geometry import Geometry
+from ..images.segmentations import Segment
 from ..images.volumes import image_stem, read_label_map
 from ..progress import CancelToken, ProgressCallback, ProgressReporter
+from .matching import MatchedLabels, match_labels, match_to_segments
 from .metrics import Metric, StructureScore, Summary, score_structures, summarise
 from .tables import Cell, Table, format_mean
 
@@ -170,6 +170,7 @@ def evaluate_pairs(
     *,
     segments: Sequence[Segment] | None = None,
     surface: bool = True,
+    on_note: Callable[[str], None] | None = None,
     on_progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
 ) -> Evaluation:
@@ -177,9 +178,11 @@ def evaluate_pairs(
 
     Args:
         pairs: (prediction, reference) files.
-        segments: the structures to score; without them, every label value that a pair holds or
-            names, under the name that its files give it.
+        segments: the structures to score, known by their names in files that have names and by
+            their values in the others; without them, all that a pair shows or names, matched by
+            name where both files have names, else by value.
         surface: whether to measure the surface distances, which need MONAI.
+        on_note: told what the user should know, as plain sentences.
         on_progress: told after every case.
         cancel: checked before every case.
 
@@ -193,7 +196,9 @@ def evaluate_pairs(
     rows: list[CaseScore] = []
     for done, (prediction, reference) in enumerate(pairs):
         reporter.report(done, len(pairs), f"Scoring {image_stem(reference)}")
-        rows += evaluate_pair(prediction, reference, segments=segments, surface=surface)
+        rows += evaluate_pair(
+            prediction, reference, segments=segments, surface=surface, on_note=on_note
+        )
     if not rows:
         raise InputError(
             "There is nothing to score: give predictions, and references that belong to them, "
@@ -208,9 +213,16 @@ def evaluate_pair(
     reference: Path,
     *,
     segments: Sequence[Segment] | None = None,
+    label_values: Sequence[int] = (),
     surface: bool = True,
+    on_note: Callable[[str], None] | None = None,
 ) -> tuple[CaseScore, ...]:
     """Score one prediction; see :func:`evaluate_pairs`.
+
+    Args:
+        prediction, reference: files.
+        segments, surface, on_note: as for :func:`evaluate_pairs`.
+        label_values: values of these segments in a reference without names; their own if empty.
 
     Raises:
         InputError: if a file cannot be read or the two do not fit together.
@@ -225,24 +237,34 @@ def evaluate_pair(
             "the grid of the reference first."
         )
     if segments is None:
-        _check_names(predicted, expected, (prediction, reference))
-        names = _names(predicted, expected)
+        matched = match_labels(predicted, expected, (prediction, reference))
     else:
-        names = {segment.value: segment.name for segment in segments}
-    thick = [axis for axis, side in enumerate(expected.array.shape) if side > 1]
+        matched = MatchedLabels(
+            match_to_segments(predicted, prediction, segments),
+            match_to_segments(expected, reference, segments, label_values),
+            {segment.value: segment.name for segment in segments},
+        )
+    if matched.note and on_note is not None:
+        on_note(matched.note)
+    return _scores(matched, expected.geometry, image_stem(reference), surface)
+
+
+def _scores(
+    matched: MatchedLabels, grid: Geometry, case: str, surface: bool
+) -> tuple[CaseScore, ...]:
+    thick = [axis for axis, side in enumerate(grid.shape) if side > 1]
     # In a single slice, all would lie on the border and nothing would have a volume.
     axes = thick if len(thick) == 2 else [0, 1, 2]
-    sides = [expected.array.shape[axis] for axis in axes]
-    spacing = [expected.geometry.spacing[::-1][axis] for axis in axes]
+    sides = [grid.shape[axis] for axis in axes]
+    spacing = [grid.spacing[::-1][axis] for axis in axes]
     scores = score_structures(
-        predicted.array.reshape(sides),
-        expected.array.reshape(sides),
+        matched.predicted.reshape(sides),
+        matched.expected.reshape(sides),
         spacing,
-        tuple(names),
+        tuple(matched.names),
         surface=surface,
     )
-    case = image_stem(reference)
-    return tuple(CaseScore(case, names[score.value], score) for score in scores)
+    return tuple(CaseScore(case, matched.names[score.value], score) for score in scores)
 
 
 def _by_stem(references: Iterable[Path]) -> dict[str, Path]:
@@ -263,23 +285,3 @@ def _reference_stem(stem: str, by_stem: Iterable[str], model: str | None) -> str
     else:
         matches = [known for known in by_stem if stem in (known, f"{known}_{model}")]
     return max(matches, key=len, default=None)
-
-
-def _check_names(predicted: LabelMap, expected: LabelMap, files: FilePair) -> None:
-    ours = {segment.value: segment.name for segment in predicted.segments}
-    for segment in expected.segments:
-        name = ours.get(segment.value, segment.name)
-        if name.casefold() != segment.name.casefold():
-            raise InputError(
-                f"Label {segment.value} is {name} in {files[0]} and {segment.name} in {files[1]}; "
-                "say which structures are meant."
-            )
-
-
-def _names(predicted: LabelMap, expected: LabelMap) -> dict[int, str]:
-    """Names by label value, for every value that is used or named; the reference's names win."""
-    used = np.union1d(np.unique(predicted.array), np.unique(expected.array))
-    names = {int(value): f"label {value}" for value in used if value}
-    names |= {segment.value: segment.name for segment in predicted.segments}
-    names |= {segment.value: segment.name for segment in expected.segments}
-    return dict(sorted(names.items()))

@@ -6,11 +6,10 @@ sentence before its voxels take memory.
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from ..files import atomic_file
 from .decimal_points import decimal_points
 from .geometry import MAX_VOXELS, Geometry, SliceOrder, are_stacked_evenly
 from .integrity import require_whole
+from .reading_errors import plain_errors, require_reachable
 from .segmentations import (
     MAX_LABEL,
     Code,
@@ -95,7 +95,7 @@ class Volume:
 
 def image_stem(path: PathLike) -> str:
     """The name of an image without folder and suffixes: "a.b.nii.gz" gives "a.b"."""
-    name = Path(path).name
+    name = os.path.basename(os.path.abspath(path))  # "." has a name, too
     for suffix in IMAGE_SUFFIXES:
         if name.lower().endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]
@@ -113,19 +113,19 @@ def find_images(source: PathLike) -> list[Path]:
         The images, sorted by path; hidden files are left out.
 
     Raises:
-        InputError: if there is none.
+        InputError: if there is none, or a folder may not be entered.
     """
     path = _checked_path(source)
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        found = [one for one in path.iterdir() if _has_image_suffix(one)]
-        found = found or ([path] if _series_ids(path) else [])
-    else:
-        matches = [Path(one) for one in glob.glob(os.fspath(source), recursive=True)]
-        found = [
-            one for one in matches if _has_image_suffix(one) or (one.is_dir() and _series_ids(one))
-        ]
+    with plain_errors(path):
+        require_reachable(path)
+        if path.is_file():
+            return [path]
+        if path.is_dir():
+            found = [one for one in path.iterdir() if _has_image_suffix(one)]
+            found = found or ([path] if _series_ids(path) else [])
+        else:
+            matches = [Path(one) for one in glob.glob(os.fspath(source), recursive=True)]
+            found = [one for one in matches if _has_image_suffix(one) or _is_series(one)]
     if not found:
         raise InputError(f"There is no image at {source}; check the path.")
     return sorted(found)
@@ -134,6 +134,10 @@ def find_images(source: PathLike) -> list[Path]:
 def _has_image_suffix(path: Path) -> bool:
     name = path.name.lower()
     return name.endswith(IMAGE_SUFFIXES) and not name.startswith(".") and path.is_file()
+
+
+def _is_series(path: Path) -> bool:
+    return path.is_dir() and bool(_series_ids(path))
 
 
 def read_volume(path: PathLike) -> Volume:
@@ -304,19 +308,22 @@ def _read_image(path: Path) -> tuple[sitk.Image, Mapping[str, str], NDArray[np.b
     Raises:
         InputError: if it cannot be read or is not 3-D.
     """
+    with plain_errors(path):
+        require_reachable(path)
     if path.is_dir():
         return _read_series(path), {}, None
     if not path.is_file():
         raise InputError(f"There is no file {path}; check the name.")
     reader = sitk.ImageFileReader()
     reader.SetFileName(os.fspath(path))
-    with _plain_errors(path):
+    with plain_errors(path):
+        path.open("rb").close()  # ITK would call a file damaged that may not be read
         reader.ReadImageInformation()
     _check_size(path, reader)
     values = math.prod(reader.GetSize()) * reader.GetNumberOfComponents()
     kind = sitk.GetPixelIDValueAsString(reader.GetPixelID())
     lost = require_whole(path, values=values, kind=kind)
-    with _plain_errors(path):
+    with plain_errors(path):
         image = reader.Execute()
     keys = filter(str.isprintable, reader.GetMetaDataKeys())  # the reader knows no others again
     return _in_three_dimensions(image), {key: reader.GetMetaData(key) for key in keys}, lost
@@ -345,28 +352,8 @@ def _in_three_dimensions(image: sitk.Image) -> sitk.Image:
     return sitk.JoinSeries([image]) if image.GetDimension() == 2 else image
 
 
-@contextlib.contextmanager
-def _plain_errors(path: Path) -> Iterator[None]:
-    """Turn the exceptions of ITK into plain sentences."""
-    try:
-        with decimal_points():
-            yield
-    except RuntimeError as error:
-        reason = str(error).lower()
-        if "orthonormal" in reason:
-            raise InputError(
-                f"{path} has voxel axes that are not perpendicular to each other; resample it onto "
-                "a rectangular grid first."
-            ) from error
-        if "allocate" in reason or "bad_alloc" in reason:
-            raise InputError(f"The memory does not hold {path}; crop it.") from error
-        raise InputError(
-            f"{path} is damaged or not an image; try to open it in 3D Slicer, or copy it again."
-        ) from error
-
-
 def _series_ids(folder: Path) -> tuple[str, ...]:
-    with _plain_errors(folder):
+    with plain_errors(folder):
         return tuple(sitk.ImageSeriesReader.GetGDCMSeriesIDs(os.fspath(folder)))
 
 
@@ -379,7 +366,7 @@ def _read_series(folder: Path) -> sitk.Image:
     _check_series(folder, names)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(names)
-    with _plain_errors(folder):
+    with plain_errors(folder):
         return _in_three_dimensions(reader.Execute())
 
 
@@ -388,7 +375,7 @@ def _check_series(folder: Path, names: Sequence[str]) -> None:
     for name in names:
         reader = sitk.ImageFileReader()
         reader.SetFileName(name)
-        with _plain_errors(folder):
+        with plain_errors(folder):
             reader.ReadImageInformation()
         _check_size(folder, reader, len(names))
         origins.append(reader.GetOrigin())

@@ -226,7 +226,7 @@ class ModelStore:
         """Make the parent of the version in use the one in use, and return it.
 
         Raises:
-            ModelError: if that version has no parent, or the parent was deleted.
+            ModelError: if that version has no parent, or the parent is not here.
         """
         with self._locked():
             current = self.active(family)
@@ -235,6 +235,8 @@ class ModelStore:
                 why = "it is the first version"
                 if current.parent is not None:
                     why = f"its parent {current.parent} is not here any more"
+                    if any(own.id == current.parent for own in self.list()):
+                        why = f"the model {current.parent} that is here is not its parent"
                 raise ModelError(f"{current.id} cannot be rolled back, because {why}.")
             self._set_active(parent)
         return parent

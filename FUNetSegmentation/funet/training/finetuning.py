@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -29,6 +30,8 @@ from .validation import SliceScore, score_slices
 # cost less, so in the same time more of them are learned, which forgets less.
 _USUAL_STEPS, _MOST_STEPS = 50, 120
 _USUAL_SIDE, _PATCH_SIDE = 128, 64
+# In batches: long enough for the validation after each to cost little, short enough to be followed.
+_USUAL_EPOCH, _EPOCH_LENGTHS = 10, (5, 15)
 
 # The slices to come look like those corrected, so that strong changes teach what is not needed.
 _SLIGHT_CHANGES = Augmentation(
@@ -48,9 +51,9 @@ class FineTuneConfig:
     """Settings of a retraining on corrected slices.
 
     Attributes:
-        steps: batches to learn; if ``None``, 50 for slices of 64 to 128 pixels, more for larger
-            ones in proportion to their longest side, and for smaller ones in inverse proportion to
-            its square, at most 120.
+        steps: batches to learn, or up to four more, since all epochs are of one length; if
+            ``None``, 50 for slices of 64 to 128 pixels, more for larger ones in proportion to their
+            longest side, and for smaller ones in inverse proportion to its square, at most 120.
         batch_size: slices in a batch.
         learning_rate: step size of the optimiser, the same from the first step to the last.
         encoder_rate: learning rate of the contracting path relative to the rest.
@@ -65,7 +68,7 @@ class FineTuneConfig:
         augmentation: random changes of the batches, or ``None``.
         crop: least and largest side of a patch in pixels, which otherwise is half of the longest
             side of the corrected slices; ``None`` never crops.
-        max_seconds: time after which the learning ends, or ``None``.
+        max_seconds: time after which the learning ends with the epoch, or ``None``.
         seed, device: as in :class:`~funet.training.presets.TrainingConfig`.
     """
 
@@ -106,10 +109,10 @@ class FineTuneConfig:
             loss: of the base model.
             longest: side of the corrected slices in pixels.
         """
-        steps = self.batches(longest)
+        epochs, steps_per_epoch = _epochs_of(self.batches(longest))
         return TrainingConfig(
-            epochs=max(1, steps // 10),
-            steps_per_epoch=min(10, steps),
+            epochs=epochs,
+            steps_per_epoch=steps_per_epoch,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             weight_decay=1e-4,
@@ -131,6 +134,13 @@ class FineTuneConfig:
             seed=self.seed,
             device=self.device,
         )
+
+
+def _epochs_of(steps: int) -> tuple[int, int]:
+    """Return how many epochs of how many batches, about ten, learn these and the fewest more."""
+    lengths = range(min(_EPOCH_LENGTHS[0], steps), _EPOCH_LENGTHS[1] + 1)
+    length = min(lengths, key=lambda one: (-steps % one, abs(one - _USUAL_EPOCH)))
+    return math.ceil(steps / length), length
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from ..images.preprocessing_settings import Preprocessing
 from ..losses import build_loss
 from ..models.fitting import extent_of, extent_record
 from ..models.identifiers import identifier
+from ..models.label_values import label_values_of, label_values_record
 from ..models.manifest import Manifest, MetricRecord, utc_now
 from ..models.model import Model, load_samples_of
 from ..networks import UNet, build_network
@@ -233,8 +234,9 @@ def _next_manifest(
         "distance": finished.distance,
         "reason": finished.reason,
     }
-    extent = extent_record(sides, extent_of(current))
-    manifest = current.child(training=record | outcome | extent)
+    inherited = extent_record(sides, extent_of(current))
+    inherited |= label_values_record(label_values_of(current))
+    manifest = current.child(training=record | outcome | inherited)
     data = f"{finished.held_out} corrected slices held out"
     if finished.learned == record["samples"]:
         data += " until it was measured"
@@ -278,7 +280,8 @@ def _new_manifest(plan: ModelPlan, structures: Structures, network: UNet) -> Man
         loss=plan.config.loss,
         created=utc_now(),
         training=_record(structures.samples, plan.config.seed, plan.command)
-        | extent_record(structures.sides),
+        | extent_record(structures.sides)
+        | label_values_record(structures.label_values),
     )
 
 

@@ -333,7 +333,9 @@ class _Trainer:
         done = self._epoch * self._steps + steps_of_epoch
         left = self._seconds / done * (self._config.epochs * self._steps - done)
         if self._config.max_seconds is not None:
-            left = min(left, max(0.0, self._config.max_seconds - self._seconds))
+            # The epoch in which the time ends is learned to its end.
+            rest = self._seconds / done * (self._steps - steps_of_epoch)
+            left = min(left, max(rest, self._config.max_seconds - self._seconds))
         return left
 
     def _choose_precision(self, stored: TrainingState | None) -> None:

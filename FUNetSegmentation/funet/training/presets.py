@@ -38,7 +38,7 @@ class TrainingConfig:
         freeze_statistics: whether batch normalisation keeps the statistics that it has.
         dropout: whether the network's dropout acts.
         gradient_clip: largest norm of the gradient, or ``None``.
-        max_seconds: time after which training ends as if all epochs were done.
+        max_seconds: time after which training ends, with the epoch, as if all epochs were done.
         seed: seed of the order, the crops, the augmentation and the dropout.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         precision: ``"auto"`` takes bfloat16 where the hardware has it; a name fixes it.
