@@ -75,12 +75,14 @@ def test_single_files_of_one_name_are_a_pair(tmp_path: Path) -> None:
         (["patient007_frame01.nii.gz", "patient007_frame12.nii.gz"], ["patient007"] * 2),
         (["Case_12_a.mha", "Case_13_a.mha"], ["Case_12", "Case_13"]),
         (["case_01_t1.nii.gz", "case_01_t2.nii.gz", "case-02.nii"], ["case_01"] * 2 + ["case-02"]),
-        (["case_01_3dT1.nii.gz", "case_01_2.nii.gz"], ["case_01", "case_01_2"]),
+        (["case_01_3dT1.nii.gz", "case_01_2.nii.gz"], ["case_01"] * 2),
         (["sub-01_ses-02_T1w.nii", "sub-01_20240131.nii.gz"], ["sub-01"] * 2),
         # A year, a site, or a batch comes before the number of the subject.
         (["case_2023_001.nii.gz", "case_2023_002.nii.gz"], ["case_2023_001", "case_2023_002"]),
-        (["patient-3-14_a.nii", "patient-3-14_b.nii"], ["patient-3-14"] * 2),
-        (["subject2.1.007_x.nii"], ["subject2.1.007"]),
+        (["patient-3-014_a.nii", "patient-3-014_b.nii"], ["patient-3-014"] * 2),
+        (["subject2.007_x.nii", "subject2.008.nii"], ["subject2.007", "subject2.008"]),
+        (["case_012_0000.nii.gz", "case_012_0001.nii.gz"], ["case_012"] * 2),
+        (["case_2023_1204_0001.nii"], ["case_2023_1204"]),
         (["patient_1/001.nii", "patient_2/001.nii"], ["patient_1", "patient_2"]),
         (["hippocampus_001.nii.gz", "hippocampus_003.nii.gz"],) * 1
         + (["hippocampus_001", "hippocampus_003"],),

@@ -13,9 +13,11 @@ from ..errors import InputError
 from ..images.volumes import find_images, image_stem
 
 # Names as in BIDS ("ds1_sub-03_T1w") and as many collections have them ("patient007_frame12"), some
-# of which count the subjects of a year or a place ("case_2023_001").
+# of which count the subjects of a year or a place ("case_2023_001"). One or two digits more count
+# scans of a subject ("case_12_2"), and four that begin with three zeros its channels ("_0001").
 _SUBJECT = re.compile(
-    r".*?(?:sub-[a-z0-9]+|(?:subject|patient|case)[-_]?\d+(?:[-_.]\d+(?![a-z0-9]))*)",
+    r".*?(?:sub-[a-z0-9]+"
+    r"|(?:subject|patient|case)[-_]?\d+(?:[-_.](?!000\d(?!\d))\d{3,}(?![a-z0-9]))*)",
     re.IGNORECASE,
 )
 
