@@ -337,3 +337,14 @@ def test_a_segmentation_that_cannot_be_updated_does_not_spoil_the_retraining(
     result = own_logic.retrain(a_prediction, **FEW_STEPS, progressCallback=make_surfaces)
     assert result.kept
     assert "was not updated: The segmentation" in " ".join(result.notes)
+
+
+def test_a_prediction_that_was_saved_without_its_scene_is_told(
+    own_logic, scene, a_volume, a_prediction
+):
+    assert not ReviewHistory(a_prediction).forgotten
+    for name in ("FUNetSegmentation.Records", "FUNetSegmentation.Marks"):
+        a_prediction.RemoveAttribute(name)  # as in a file of the segmentation alone
+    assert ReviewHistory(a_prediction).forgotten
+    result = own_logic.retrain(a_prediction, "boxes", **FEW_STEPS, update=False)
+    assert any("saved without its scene" in note for note in result.notes)

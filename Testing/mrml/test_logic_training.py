@@ -9,9 +9,13 @@ from scene_nodes import paint, segmentation_of, volume_of
 from threshold_models import SEGMENTS, boxes, image, labels_of
 
 from funet.errors import InputError
-from funet.images.geometry import SLICE_AXES
-from funet.images.segmentations import LabelMap
+from funet.images.geometry import SLICE_AXES, Geometry
+from funet.images.segmentations import LabelMap, Segment
 from funet.models.store import ModelStore
+from FUNetSegmentationLib.scene.history import ReviewHistory
+from FUNetSegmentationLib.workflow.retraining import Annotated
+from FUNetSegmentationLib.workflow.task import Task
+from FUNetSegmentationLib.workflow.training import TrainingOptions, train_steps
 
 from phantoms import all_storages, axial_grid
 
@@ -51,7 +55,7 @@ def test_a_model_trained_on_a_drawing_can_segment_it_next(own_logic, scene):
 
 
 @pytest.mark.parametrize("plane", SLICE_AXES)
-def test_the_plane_is_the_one_in_which_the_fewest_slices_are_drawn(own_logic, scene, plane):
+def test_the_plane_is_the_one_that_was_drawn_in(own_logic, scene, plane):
     middle = {"axial": (5, 6), "coronal": (6, 7), "sagittal": (10, 11)}[plane]
     volume_node, node = drawn_in(scene, plane, *middle)
     if plane == "sagittal":  # no sagittal slice shows both boxes
@@ -61,6 +65,65 @@ def test_the_plane_is_the_one_in_which_the_fewest_slices_are_drawn(own_logic, sc
     assert trained.preprocessing.slice_axis == plane
     assert trained.training["samples"] == 2
     assert trained.preprocessing.spacing is not None
+
+
+def first_job(volume_node, node, folder):
+    """What is asked of the worker, and the task that takes the notes."""
+    task = Task("train", "Training", lambda _task: iter(()))
+    steps = train_steps(
+        task,
+        [Annotated(node, volume_node)],
+        TrainingOptions("New"),
+        store=ModelStore(folder),
+        describe=str,
+    )
+    return next(steps), task
+
+
+def lesion_in(scene, slices, spacing=(1.0, 1.0, 1.0)):
+    """A lesion six pixels wide, drawn in some axial slices."""
+    shape = (32, 40, 40)
+    grid = Geometry(shape, spacing, axial_grid().origin, axial_grid().direction)
+    volume_node = volume_of(scene, grid, np.zeros(shape, np.float32))
+    labels = np.zeros(shape, np.uint8)
+    labels[list(slices), 20:26, 20:26] = 1
+    segments = (Segment(1, "Lesion", (200, 0, 0)),)
+    node, _ids = segmentation_of(scene, volume_node, LabelMap(labels, grid, segments))
+    return volume_node, node
+
+
+def test_many_slices_apart_are_of_the_plane_that_was_drawn_in(scene, tmp_path):
+    drawn = [4, 7, 10, 13, 16, 19, 22, 25]  # more than the lesion has pixels across
+    step, task = first_job(*lesion_in(scene, drawn), tmp_path)
+    assert step.arguments["preprocessing"]["slice_axis"] == "axial"
+    assert step.arguments["cases"][0]["slices"] == drawn
+    assert task.notes == ["It learned from 8 axial slices."]
+
+
+def test_accepted_slices_do_not_turn_the_plane(scene, tmp_path):
+    volume_node, node = lesion_in(scene, (4, 8, 12), spacing=(0.5, 0.5, 5.0))
+    for index in (0, 1, 20, 22):
+        ReviewHistory(node).set_state(index, "accepted")
+    step, _ = first_job(volume_node, node, tmp_path)
+    assert step.arguments["preprocessing"]["slice_axis"] == "axial"
+    assert step.arguments["cases"][0]["slices"] == [0, 1, 4, 8, 12, 20, 22]
+
+
+def test_slices_teach_only_if_every_structure_was_drawn_or_judged_in_them(
+    own_logic, scene, tmp_path
+):
+    volume_node = volume_of(scene, array=image())
+    node = own_logic.segment(volume_node, "boxes", device="cpu")
+    paint(node, node.GetSegmentation().GetNthSegmentID(0), volume_node, 0, 3)
+    added = node.GetSegmentation().AddEmptySegment("", "Red nucleus")
+    for index in (5, 6):
+        paint(node, added, volume_node, 0, index)
+    with pytest.raises(InputError, match=r"3 slices of .* only some of the structures"):
+        first_job(volume_node, node, tmp_path)
+    own_logic.acceptSlice(node, 5)
+    step, task = first_job(volume_node, node, tmp_path)
+    assert step.arguments["cases"][0]["slices"] == [5]
+    assert any("2 slices of" in note for note in task.notes)
 
 
 def test_only_corrected_slices_of_a_prediction_teach(own_logic, scene):

@@ -26,7 +26,7 @@ class NewModelSection:
         self._plot = plot
         box = context.ui.newModelPlaneSelector
         for name, plane in (
-            (_("The plane in which the fewest slices are drawn"), ""),
+            (_("The plane that you drew in"), ""),
             (_("Axial slices"), "axial"),
             (_("Coronal slices"), "coronal"),
             (_("Sagittal slices"), "sagittal"),

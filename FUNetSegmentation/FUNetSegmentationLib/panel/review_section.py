@@ -106,11 +106,17 @@ class ReviewSection:
         states = [item.state for item in self.worklist.slices]
         if not states:
             return _("Segment a volume, or draw in a segmentation, to see its slices here.")
-        return _("{rest} to review, {corrected} corrected, {accepted} accepted").format(
+        text = _("{rest} to review, {corrected} corrected, {accepted} accepted").format(
             rest=slices(states.count("predicted")),
             corrected=states.count("corrected"),
             accepted=states.count("accepted"),
         )
+        if ReviewHistory(self._node).forgotten:
+            text += ". " + _(
+                "Of an earlier prediction only the drawing is left, so all of it counts as "
+                "corrected: unmark what is not, or segment into a new segmentation."
+            )
+        return text
 
     def _jump(self) -> None:
         item, node = self.worklist.selected, self._context.segmentation

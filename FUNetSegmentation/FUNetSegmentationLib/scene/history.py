@@ -105,6 +105,20 @@ class ReviewHistory:
         return None if volume_node is None else acquisition_axis(snapshot(volume_node).geometry)
 
     @property
+    def judged_plane(self) -> SliceAxis | None:
+        """The anatomical plane in which slices were predicted or marked; ``None`` if neither."""
+        said = self._current() is not None or bool(self._marks().said)
+        return self.plane if said else None
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether segments were predicted, but nothing else is known of that any more.
+
+        So it is where a segmentation was saved without its scene.
+        """
+        return not set(self._numbers().values()) <= {one.number for one in self._records()}
+
+    @property
     def plane(self) -> SliceAxis | None:
         """The anatomical plane of the slices; ``None`` if there is no volume."""
         axis, volume_node = self.slice_axis, self.volume_node

@@ -31,21 +31,54 @@ def judged_slices(
     Raises:
         InputError: if the slices were judged on another volume or in another plane.
     """
+    groups = _judged_groups(segmentation_node, segment_ids, volume_node, axis)
+    return tuple(sorted(set().union(*groups)))
+
+
+def judged_for_all(
+    segmentation_node: Any,
+    segment_ids: Mapping[int, str | None],
+    volume_node: Any,
+    axis: int,
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the slices that were judged for all of some segments, and those for a part of them.
+
+    Segments that a model predicted are judged together, and so are those that were drawn by hand.
+    Where only the latter were drawn, what was predicted beside them is nothing that anybody said.
+
+    Args:
+        segmentation_node, segment_ids, volume_node, axis: as for :func:`judged_slices`.
+
+    Raises:
+        InputError: as :func:`judged_slices`.
+    """
+    groups = _judged_groups(segmentation_node, segment_ids, volume_node, axis)
+    for_all = set.intersection(*groups) if groups else set()
+    return tuple(sorted(for_all)), tuple(sorted(set().union(*groups) - for_all))
+
+
+def _judged_groups(
+    segmentation_node: Any,
+    segment_ids: Mapping[int, str | None],
+    volume_node: Any,
+    axis: int,
+) -> list[set[int]]:
+    """The judged slices of each group of segments; of those drawn by hand if anything is drawn."""
     history = ReviewHistory(segmentation_node)
     if history.volume_node is None:  # the volume was loaded again
         history.use_slices(volume_node=volume_node, slice_axis=axis)
     own = {one for one in segment_ids.values() if one is not None}
-    slices: set[int] = set()
     together = history.predicted_together(own)
-    for group in together:
-        slices |= _judged_since_predicted(segmentation_node, group, volume_node, axis)
+    groups = [
+        _judged_since_predicted(segmentation_node, group, volume_node, axis) for group in together
+    ]
     by_hand = own.difference(*together)
-    slices |= set(content_digests(segmentation_node, by_hand, volume_node, axis).drawn())
+    slices = set(content_digests(segmentation_node, by_hand, volume_node, axis).drawn())
     if history.model is None and _same_place(history, volume_node, axis):
         judged = history.protected()
         slices |= set(history.accepted())
         slices -= set(history.changed_slices()) - set(judged)  # those that the user took out
-    return tuple(sorted(slices))
+    return [*groups, slices] if slices else groups
 
 
 def _judged_since_predicted(

@@ -270,8 +270,8 @@ class SegmentationLogic(ReviewLogic, ModelLogic):
         Args:
             volumeNodes, segmentationNodes: one pair or several, each of another subject.
             name: what people see of the model.
-            slicePlane: ``"axial"``, ``"coronal"`` or ``"sagittal"``; that in which the fewest
-                slices are drawn if ``None``.
+            slicePlane: ``"axial"``, ``"coronal"`` or ``"sagittal"``; that in which the slices
+                were drawn, as far as one can see, if ``None``.
             epochs, seed, device: as for :meth:`retrain`.
             waitForCompletion, progressCallback: see the class.
             metricCallback: called with dictionaries such as ``{"epoch": …, "training_loss": …}``.

@@ -179,6 +179,13 @@ def _case(task: Task, item: Annotated, model: Manifest) -> Case | None:
     slices = item.slices
     if slices is None:
         slices = judged_slices(node, ids, item.volume_node, axis)
+        if slices and ReviewHistory(node).forgotten:
+            task.note(
+                _(
+                    "{name} was predicted and then saved without its scene, so every drawn slice "
+                    "counts as corrected; save scenes to keep what was corrected."
+                ).format(name=node.GetName())
+            )
     if not slices:
         return None
     reading = read_labels(node, ids, item.volume_node)

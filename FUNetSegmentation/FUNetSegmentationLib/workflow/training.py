@@ -13,12 +13,13 @@ from funet.images.geometry import SLICE_AXES, SliceAxis, SliceOrder
 from funet.images.segmentations import Segment
 from funet.models.store import ModelStore
 
-from ..scene.labels import read_labels
+from ..scene.history import ReviewHistory
+from ..scene.labels import content_digests, read_labels
 from ..scene.structures import drawn_segments, segments_of_model
-from ..scene.volumes import VolumeSnapshot, snapshot
+from ..scene.volumes import VolumeSnapshot, acquisition_axis, snapshot
 from ..translation import tr as _
 from .job_data import Case, note_changes, note_overlap, pack_cases, require_volume
-from .judged import judged_slices
+from .judged import judged_for_all
 from .publishing import withdrawn_unless_done
 from .retraining import Annotated, MetricCallback
 from .task import JobStep, Steps, Task
@@ -30,7 +31,7 @@ class TrainingOptions:
 
     Attributes:
         name: what people see of the new model.
-        plane: of the slices; ``None`` for the one in which the fewest slices are drawn.
+        plane: of the slices; ``None`` for the one in which they were drawn.
         epochs, seed, device: as for the engine.
     """
 
@@ -66,9 +67,14 @@ class _Drawing:
     def order(self, plane: SliceAxis) -> SliceOrder:
         return SliceOrder.from_geometry(self.volume.geometry, plane)
 
-    def slices(self, plane: SliceAxis) -> tuple[int, ...]:
-        """What somebody drew or judged in this plane."""
-        return judged_slices(self.node, self.ids, self.volume_node, self.order(plane).axis)
+    def slices(self, plane: SliceAxis) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """What somebody drew or judged in this plane: all structures, and a part of them only."""
+        return judged_for_all(self.node, self.ids, self.volume_node, self.order(plane).axis)
+
+    def drawn(self, plane: SliceAxis) -> tuple[int, ...]:
+        """The slices of this plane that show anything."""
+        ids = [one for one in self.ids.values() if one is not None]
+        return content_digests(self.node, ids, self.volume_node, self.order(plane).axis).drawn()
 
 
 def train_steps(
@@ -95,18 +101,13 @@ def train_steps(
     """
     structures = _drawn_structures([item.segmentation_node for item in annotated])
     drawings = [_read(item, structures) for item in annotated]
-    plane = options.plane or _plane_of_fewest_slices(drawings)
-    cases = []
-    for drawing in drawings:
-        if slices := drawing.slices(plane):
-            reading = read_labels(drawing.node, drawing.ids, drawing.volume_node)
-            note_overlap(task, drawing.node, reading)
-            cases.append(Case(drawing.volume, reading.labels, slices, drawing.volume_node))
-    if not cases:
-        raise InputError(
-            _(
-                "No slice of {names} can teach a new model: correct or accept slices in one plane."
-            ).format(names=", ".join(drawing.node.GetName() for drawing in drawings))
+    plane = options.plane or _plane_drawn_in(drawings)
+    cases = _cases(task, drawings, plane)
+    if options.plane is None:
+        task.note(
+            _("It learned from {count} {plane} slices.").format(
+                count=sum(len(case.slices) for case in cases), plane=plane
+            )
         )
     arguments, arrays = pack_cases(cases)
     with withdrawn_unless_done(store) as run:
@@ -166,15 +167,56 @@ def _read(item: Annotated, structures: Sequence[Segment]) -> _Drawing:
     return _Drawing(node, volume_node, ids, volume)
 
 
-def _plane_of_fewest_slices(drawings: Sequence[_Drawing]) -> SliceAxis:
-    def count(plane: SliceAxis) -> int:
-        try:
-            return sum(len(drawing.slices(plane)) for drawing in drawings)
-        except InputError:  # corrected in another plane, which can then teach a model
-            return 0
+def _cases(task: Task, drawings: Sequence[_Drawing], plane: SliceAxis) -> list[Case]:
+    """Return the slices that teach; a note tells of those that would teach half the truth."""
+    cases = []
+    names = ", ".join(drawing.node.GetName() for drawing in drawings)
+    left_out = 0
+    for drawing in drawings:
+        slices, for_some = drawing.slices(plane)
+        left_out += len(for_some)
+        if slices:
+            reading = read_labels(drawing.node, drawing.ids, drawing.volume_node)
+            note_overlap(task, drawing.node, reading)
+            cases.append(Case(drawing.volume, reading.labels, slices, drawing.volume_node))
+    if left_out:
+        text = _(
+            "{count} slices of {names} teach nothing, because only some of the structures were "
+            "drawn or judged there; draw the others, and accept what was predicted."
+        ).format(count=left_out, names=names)
+        if not cases:
+            raise InputError(text)
+        task.note(text)
+    if not cases:
+        raise InputError(
+            _(
+                "No slice of {names} can teach a new model: correct or accept slices in one plane."
+            ).format(names=names)
+        )
+    return cases
 
-    drawn = [plane for plane in SLICE_AXES if count(plane)]
-    return min(drawn or SLICE_AXES, key=count)
+
+def _plane_drawn_in(drawings: Sequence[_Drawing]) -> SliceAxis:
+    """Return the plane in which slices were predicted or marked, else that of the drawing hand.
+
+    Slices are seldom drawn next to each other, and across them a structure is many pixels wide:
+    the plane of the drawing is the one with the shortest runs of slices.
+    """
+    for drawing in drawings:
+        if plane := ReviewHistory(drawing.node).judged_plane:
+            return plane
+
+    def length(plane: SliceAxis) -> tuple[float, int, bool]:
+        slices = [drawing.drawn(plane) for drawing in drawings]
+        count = sum(map(len, slices))
+        runs = sum(one - 1 not in drawn for drawn in slices for one in drawn)
+        thickest = all(
+            drawing.order(plane).axis == acquisition_axis(drawing.volume.geometry)
+            for drawing in drawings
+        )
+        return count / runs, count, not thickest
+
+    return min(SLICE_AXES, key=length)
 
 
 def _spacing(drawings: Sequence[_Drawing], plane: SliceAxis) -> list[float]:
