@@ -18,13 +18,13 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from corrections_report import write_report
-from learners import ABLATION, OTHERS, Learner, kept_if_better, nothing, ours
+from learners import ABLATION, OTHERS, InRounds, Learner, nothing, ours
 from measured_models import measured_model
 from simulated_changes import CHANGES
 from simulated_reader import Record, Subject, World, read_subject, simulate
@@ -48,11 +48,18 @@ logger = logging.getLogger("corrections")
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to choose slices and to learn them."""
+    """One way to choose slices and to learn them.
+
+    Attributes:
+        name: as reports call it.
+        order: in which slices are corrected.
+        learner: makes what learns for one volume, and may know the rounds before.
+        counts: numbers of corrected slices after which it learns.
+    """
 
     name: str
     order: str
-    learner: Learner
+    learner: Callable[[], Learner]
     counts: tuple[int, ...]
 
 
@@ -60,14 +67,19 @@ def arms(experiment: str, counts: Sequence[int]) -> list[Arm]:
     """The arms of an experiment; those that are not ours learn the first count alone."""
     every = tuple(counts)
     if experiment == "ablation":
-        return [Arm(name, "worklist", learner, every[:1]) for name, learner in ABLATION.items()]
-    orders = [Arm(f"ours, {order}", order, ours, every) for order in ORDERS]
+        return [Arm(name, "worklist", _each(way), every[:1]) for name, way in ABLATION.items()]
+    orders = [Arm(f"ours, {order}", order, _each(ours), every) for order in ORDERS]
     return [
         *orders,
-        Arm("ours, worklist, kept only if better", "worklist", kept_if_better, every),
-        Arm("no retraining", "worklist", nothing, every),
-        *(Arm(name, "worklist", way, every[:1]) for name, way in OTHERS.items()),
+        Arm("ours, worklist, kept only if better", "worklist", InRounds, every),
+        Arm("no retraining", "worklist", _each(nothing), every),
+        *(Arm(name, "worklist", _each(way), every[:1]) for name, way in OTHERS.items()),
     ]
+
+
+def _each(learner: Learner) -> Callable[[], Learner]:
+    """Let what learns be the same for every volume, as it keeps nothing of the rounds before."""
+    return lambda: learner
 
 
 def train_ceiling(base: Model, subjects: Sequence[Subject], steps: int, cache: Path) -> Model:
@@ -150,7 +162,7 @@ def measure(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
                 or (arm.name, world.subject.name, world.seed) in done
             ):
                 continue
-            found = simulate(world, arm.name, arm.order, arm.learner, arm.counts)
+            found = simulate(world, arm.name, arm.order, arm.learner(), arm.counts)
             record["records"] += [one.to_json() for one in found]
             logger.info("%s", _line(found))
         record["seconds"] = round(record["seconds"] + time.monotonic() - began, 1)

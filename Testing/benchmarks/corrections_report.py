@@ -90,8 +90,9 @@ _OWN = (
 )
 _COLUMNS = (
     "Dice is the mean of the structures, over the slices that were never corrected (each way has "
-    "its own, so *before* and *ceiling* differ a little), and over whole other volumes. Seconds "
-    "are the median from the click to the new labels.\n\n"
+    "its own, so *before* and *ceiling* differ a little), and over whole other volumes. Where a "
+    "model makes use of corrected slices in its predictions, its ceiling is shown the same ones. "
+    "Seconds are the median from the click to the new labels.\n\n"
 )
 
 _TIMES = ("before", "after", "ceiling")

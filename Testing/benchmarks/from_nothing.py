@@ -21,18 +21,17 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from from_nothing_report import write_report
 from simulated_reader import Subject, mean_dice, predict, read_subject
 from simulation_arguments import numbers, parsed, simulation_parser
 from stored_records import open_record, read_split, write_record
 
 from funet.annotations.samples import samples_from_volume
+from funet.annotations.structures import Structures
 from funet.loss_config import LossConfig
 from funet.models.model import Model
 from funet.models.store import ModelStore
-from funet.networks import build_network
-from funet.training.loop import train
+from funet.training.learning import ModelPlan, ModelTrained, train_model
 from funet.training.presets import TrainingConfig, training_preset
 
 OTHER_VOLUMES = 3
@@ -65,18 +64,20 @@ def annotated(subject: Subject, count: int, structures: int, axis: int) -> list[
 def learn(
     like: Model, subject: Subject, slices: Sequence[int], config: TrainingConfig, seed: int
 ) -> Model:
-    """Train a new model from annotated slices of one volume, which teach no order of structures."""
+    """Train a new model from annotated slices of one volume, as the product does."""
+    manifest = like.manifest
     samples = samples_from_volume(
-        subject.volume, subject.reference, like.manifest.preprocessing, annotated=slices
+        subject.volume, subject.reference, manifest.preprocessing, annotated=slices
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = build_network(
-            "funet", in_channels=1, num_classes=like.manifest.network.num_classes
-        )
-    for _ in train(network, samples, config=replace(config, seed=seed, device="cpu")):
-        pass
-    return Model(replace(like.manifest, successive=None), network)
+    plan = ModelPlan(
+        name="New",
+        network="funet",
+        preprocessing=manifest.preprocessing,
+        config=replace(config, seed=seed, device="cpu"),
+    )
+    *_, trained = train_model(Structures(manifest.segments, samples), plan)
+    assert isinstance(trained, ModelTrained)
+    return trained.model
 
 
 def measure_one(

@@ -55,9 +55,11 @@ ARMS: Mapping[str, Learner] = {
 def worlds(like: Model, arguments: argparse.Namespace) -> Iterator[World]:
     """One for each subject and seed: the volume before it teaches, those after it are the others.
 
-    The ceiling is the model that the base is like, which learned from all training subjects.
+    The ceiling is the model that the base is like, which learned from all training subjects. It
+    predicts as a new model does, from straight slices and without an order of the structures.
     """
     structures = len(like.manifest.segments)
+    ceiling = Model(replace(like.manifest, tilts=(), successive=None), like.network)
     names = read_split(arguments.data)[arguments.part][: arguments.subjects]
     for seed in range(arguments.seeds):
         for index, name in enumerate(names):
@@ -67,7 +69,7 @@ def worlds(like: Model, arguments: argparse.Namespace) -> Iterator[World]:
             following = [names[(index + step + 1) % len(names)] for step in range(OTHER_VOLUMES)]
             yield World(
                 base=learn(like, first, slices, ways()["practice"], seed),
-                ceiling=Model(like.manifest, like.network),
+                ceiling=ceiling,
                 subject=read_subject(arguments.data, name),
                 others=[read_subject(arguments.data, other) for other in following],
                 base_task=[first],

@@ -47,7 +47,8 @@ class Record:
         subject, seed: of whom, with which seed.
         corrected: slices corrected so far.
         same_before, same_after, same_ceiling: Dice on the slices of the volume that were never
-            corrected, with the base model, the retrained one, and the ceiling.
+            corrected, with the base model, the retrained one, and the ceiling; the latter two are
+            shown the corrected slices.
         whole_after: Dice of the whole volume, corrected slices taken as they were drawn.
         others_before, others_after, others_ceiling: Dice on other volumes of the same kind.
         base_before, base_after: Dice on volumes such as the base model learned from.
@@ -124,10 +125,16 @@ class World:
         """What the base model makes of the volume."""
         return predict(self.base, self.subject)
 
+    def best(self, corrected: Sequence[int]) -> Prediction:
+        """What the ceiling makes of the volume when it is shown some slices, as the model is."""
+        shown = tuple(sorted(corrected)) if self.ceiling.manifest.successive else ()
+        if shown not in self._best:
+            self._best[shown] = predict(self.ceiling, self.subject, shown)
+        return self._best[shown]
+
     @cached_property
-    def best(self) -> Prediction:
-        """What the ceiling makes of the volume."""
-        return predict(self.ceiling, self.subject)
+    def _best(self) -> dict[tuple[int, ...], Prediction]:
+        return {}
 
     @cached_property
     def scores(self) -> Mapping[str, float]:
@@ -192,8 +199,8 @@ def order_of(
         order: ``"worklist"`` of the newest model; ``"random"`` or ``"sequential"``, which skip the
             slices in which nothing was predicted, as a reader would, until no other is left; or by
             the truth, as one who sees the structures: ``"sequential by eye"`` skips the slices
-            without any, ``"by eye"`` takes the middle of the others, then halfway to their ends,
-            and so on.
+            without any until no other is left, and so does ``"by eye"``, which takes the middle of
+            the others, then halfway to their ends, and so on.
         subject: the volume.
         newest: what the newest model makes of it.
         corrected: indices of the corrected slices.
@@ -202,6 +209,7 @@ def order_of(
     if order == "by eye":
         shown = np.moveaxis(subject.reference.array, newest.slice_axis, 0).any((1, 2))
         ranked = _from_the_middle(np.flatnonzero(shown).tolist())
+        ranked += np.flatnonzero(~shown).tolist()
     elif order == "worklist":
         states = dict.fromkeys(corrected, "corrected")
         ranked = [item.slice_index for item in worklist(newest.doubt.tolist(), states)]
@@ -277,7 +285,7 @@ def _record(
         corrected=len(corrected),
         same_before=on_never(world.before),
         same_after=on_never(newest),
-        same_ceiling=on_never(world.best),
+        same_ceiling=on_never(world.best(corrected)),
         whole_after=whole_dice(world, newest, corrected),
         others_after=world.score(model, world.others),
         base_after=world.score(model, world.base_task),

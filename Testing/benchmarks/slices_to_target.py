@@ -34,7 +34,7 @@ from stored_records import open_record, read_split, write_record
 from funet.models.model import Model, load_samples_of
 from funet.models.store import ModelStore
 
-ORDERS = ("worklist", "sequential", "sequential by eye")
+ORDERS = ("worklist", "sequential", "sequential by eye", "random", "by eye")
 
 logger = logging.getLogger("slices_to_target")
 

@@ -24,11 +24,12 @@ _ABOUT = (
     "Model {model} on volumes of {data}, simulated change: {change}; {size}. Slices corrected "
     "until the mean Dice of the volume, corrected slices included, reaches {target:g}; with "
     "Retrain after every {per_round}. Where it says *kept only if better*, a new version must beat "
-    "the one before on slices that neither has learned, as in the product. *Sequential* skips "
-    "slices in which nothing is predicted while there are others; *sequential by eye* skips those "
-    "that show no structure. Share of the mean number of slices in sequential order without "
-    "Retrain, and in the same order with it; seconds are the mean of all retrainings of a "
-    "volume.\n\n"
+    "the one before on slices that neither has learned, as in the product. *Sequential* and "
+    "*random* skip slices in which nothing is predicted while there are others; the readers *by "
+    "eye* skip those that show no structure, and *by eye* alone spreads slices over it: the middle "
+    "first, then the middles of both halves, and so on. Share of the mean number of slices in "
+    "sequential order without Retrain, and in the same order with it; seconds are the mean of all "
+    "retrainings of a volume.\n\n"
 )
 
 

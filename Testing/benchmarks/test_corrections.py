@@ -74,6 +74,29 @@ def test_a_reader_by_eye_draws_slices_spread_over_the_structure(shared_data: Pat
     assert abs(after - shown[3 * count // 4]) <= 1
 
 
+def test_a_ceiling_is_shown_the_corrected_slices_as_the_model_is(shared_data: Path) -> None:
+    base = ModelStore().load(MODEL)
+    subject = read_subject(shared_data / "hippocampus", "hippocampus_001", "scanner")
+    # As if the corrected slice showed the structure that comes first wherever there is any.
+    drawn = replace(subject.reference, array=np.minimum(subject.reference.array, 1))
+    other = replace(subject, reference=drawn)
+    world = World(base, base, other, [other], [other], (), 0)
+    shown = np.flatnonzero(np.moveaxis(drawn.array, world.before.slice_axis, 0).any((1, 2)))
+    middle = int(shown[len(shown) // 2])
+    assert world.best([middle]) is world.best((middle,))
+    first = [np.count_nonzero(world.best(told).label_map.array == 1) for told in ([], [middle])]
+    assert first[0] < first[1]
+
+
+def test_only_who_learns_in_rounds_is_new_for_every_volume() -> None:
+    made = {
+        arm.name: arm.learner() is arm.learner() for arm in corrections.arms("corrections", (3,))
+    }
+    assert [name for name, same in made.items() if not same] == [
+        "ours, worklist, kept only if better"
+    ]
+
+
 @pytest.fixture(scope="module")
 def lesson(shared_data: Path) -> Lesson:
     """One corrected slice."""
