@@ -205,7 +205,8 @@ def _curves(panel: Axes, groups: Sequence[Group], where: str, along: str, title:
     arms = list(dict.fromkeys(group.arm for group in groups))
     # Thinner and thinner, so that of equal curves all are seen.
     widths = np.linspace(5.5, 1.2, len(arms))
-    least = 1.0
+    ceiling = float(np.mean([group.mean(f"{where}_ceiling") for group in groups]))
+    least = min(1.0, ceiling)  # a trial's may have learned nothing
     for rank, (arm, width) in enumerate(zip(arms, widths, strict=True)):
         mine = [group for group in groups if group.arm == arm]
         x = [float(one.corrected) if along != "seconds" else one.seconds for one in mine]
@@ -216,11 +217,8 @@ def _curves(panel: Axes, groups: Sequence[Group], where: str, along: str, title:
         style = "-" if arm.startswith("ours") else "--"
         colour, size = COLOURS[rank % len(COLOURS)], 3 + width
         panel.plot(x, y, style, linewidth=width, marker="o", ms=size, color=colour, label=arm)
-    ceiling = np.mean([group.mean(f"{where}_ceiling") for group in groups])
-    panel.axhline(float(ceiling), color="black", linestyle=":", linewidth=1)
-    panel.annotate(
-        "ceiling", (0.02, float(ceiling)), xycoords=("axes fraction", "data"), va="bottom"
-    )
+    panel.axhline(ceiling, color="black", linestyle=":", linewidth=1)
+    panel.annotate("ceiling", (0.02, ceiling), xycoords=("axes fraction", "data"), va="bottom")
     if along == "seconds":
         panel.set_xscale("log")
         panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))

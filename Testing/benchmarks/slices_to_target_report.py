@@ -71,8 +71,8 @@ def table_of(records: Sequence[Mapping[str, Any]]) -> Table:
                 "yes" if retrains else "no",
                 format_mean(float(slices.mean()), deviation, decimals=1, deviation_decimals=1),
                 f"{np.median(slices):g}",
-                f"{slices.mean() / needed[_USUAL].mean():.0%}",
-                f"{slices.mean() / needed['sequential', retrains].mean():.0%}",
+                _share(slices, needed[_USUAL]),
+                _share(slices, needed["sequential", retrains]),
                 "–" if way == _TESTED_AGAINST else format_p(test.wilcoxon_p),
                 f"{seconds[way].mean():.0f}" if retrains else "–",
             )
@@ -82,6 +82,10 @@ def table_of(records: Sequence[Mapping[str, Any]]) -> Table:
         *("Wilcoxon p against the worklist with Retrain", "seconds"),
     )
     return Table(columns, tuple(rows))
+
+
+def _share(slices: NDArray[np.float64], usual: NDArray[np.float64]) -> str:
+    return f"{slices.mean() / usual.mean():.0%}" if usual.any() else "–"
 
 
 def write_report(record: Mapping[str, Any], stem: Path) -> None:
