@@ -32,8 +32,9 @@ class BatchSection:
         ui = context.ui
         ui.batchFormatSelector.addItems(list(FORMATS))
         ui.batchFormatSelector.currentTextChanged.connect(self._on_edited)
-        ui.batchInputPathEdit.currentPathChanged.connect(self._on_edited)
-        ui.batchOutputPathEdit.currentPathChanged.connect(self._on_edited)
+        for edit in (ui.batchInputPathEdit, ui.batchOutputPathEdit):
+            edit.currentPathChanged.connect(self._on_edited)
+            edit.validInputChanged.connect(self._on_edited)  # an emptied path is no other path
         ui.batchButton.clicked.connect(self._on_batch)
         header = ui.batchTable.horizontalHeader()
         header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
