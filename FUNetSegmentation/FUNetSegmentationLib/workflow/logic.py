@@ -314,7 +314,8 @@ class SegmentationLogic(ReviewLogic, ModelLogic):
 
         Args:
             paths: image files, folders and patterns.
-            outputFolder: where ``<input stem>_<model>.<format>`` is written.
+            outputFolder: where ``<input stem>_<model>.<format>`` is written, after the names of
+                folders where several inputs have the same stem.
             model: id of the model.
             resume: whether to skip the files whose result is there already.
             format: ``"nii.gz"``, ``"nrrd"`` or ``"seg.nrrd"``.
