@@ -143,6 +143,23 @@ def test_a_segmentation_that_cannot_be_written_is_refused_at_once(logic, scene, 
     assert segment_names(node) == before
 
 
+def test_a_mask_of_a_volume_in_bent_space_is_refused_at_once(logic, scene):
+    volume_node, node, _ids = drawn_phantom(scene)
+    other = volume_of(scene, array=image(), name="other")
+    under_bent_space(other)
+    editor = scene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
+    editor.SetAndObserveSegmentationNode(node)
+    editor.SetAndObserveSourceVolumeNode(other)
+    editor.SetSourceVolumeIntensityMask(True)
+    logic.editorNode = lambda: editor
+    task = logic.segment(volume_node, "boxes", node, "cpu", waitForCompletion=False)
+    sentence = "The Segment Editor masks by the intensities of other"
+    assert (task.state, task.error[: len(sentence)]) == ("failed", sentence)
+    assert logic.update(node, "boxes", "cpu") == [node]
+    editor.SetSourceVolumeIntensityMask(False)
+    assert logic.segment(volume_node, "boxes", node, "cpu") is node
+
+
 def test_undo_of_a_first_prediction_takes_its_new_segments_away(logic, scene, a_volume):
     tumour = (boxes() == 1).astype(np.uint8)
     labels = LabelMap(tumour, axial_grid(), (Segment(1, "Tumour", (200, 0, 0)),))

@@ -14,7 +14,7 @@ from funet.errors import InputError
 
 from ..translation import tr as _
 from .changes import KEEP, Change
-from .editing import editable_voxels, is_locked
+from .editing import editable_voxels, is_locked, require_readable_mask
 from .labels import labelmap_of, reach, segment_regions
 from .lattices import (
     NO_BOX,
@@ -52,16 +52,18 @@ class WritingReport:
     kept_voxels: int
 
 
-def require_writable(segmentation_node: Any, volume_node: Any) -> None:
+def require_writable(segmentation_node: Any, volume_node: Any, editor_node: Any = None) -> None:
     """Refuse a segmentation that no prediction of a volume can be written into.
 
     Args:
         segmentation_node: the node.
         volume_node: the volume.
+        editor_node: the settings of the Segment Editor, if it is in use.
 
     Raises:
         InputError: if there is no segmentation, it keeps surfaces, or a transform that bends space
-            lies between the nodes.
+            lies between the nodes, or between the volume and that which the Segment Editor masks
+            by.
     """
     existing_segments(segmentation_node)
     if not is_labelmap(segmentation_node):
@@ -72,6 +74,7 @@ def require_writable(segmentation_node: Any, volume_node: Any) -> None:
             ).format(name=segmentation_node.GetName())
         )
     place_of(volume_node, segmentation_node)
+    require_readable_mask(segmentation_node, volume_node, editor_node)
 
 
 def write_prediction(
@@ -106,7 +109,7 @@ def write_prediction(
         InputError: if the node keeps surfaces, the labels have another shape, or a transform that
             bends space lies between the nodes.
     """
-    require_writable(segmentation_node, volume_node)
+    require_writable(segmentation_node, volume_node, editor_node)
     if labels.shape != voxel_box(volume_node).shape:
         raise InputError(
             _(

@@ -107,7 +107,7 @@ def apply_prediction(
     # Before missing segments are added: one that was removed is no correction of every slice.
     present = segments_of_model(segmentation_node, prediction.segments)
     protected = judged_slices(segmentation_node, present, volume_node, axis)
-    require_writable(segmentation_node, volume_node)
+    require_writable(segmentation_node, volume_node, desk.editor_node())
     if save_undo:  # before segments are added, which Undo then takes away
         desk.undo.save(segmentation_node)
     ids = ensure_segments(segmentation_node, prediction.segments)

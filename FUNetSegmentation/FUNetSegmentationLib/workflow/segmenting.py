@@ -41,7 +41,7 @@ def segment_steps(
     volume = snapshot(volume_node)
     target, known = segmentation_node, None
     if target is not None:
-        require_writable(target, volume_node)  # now, not when the work is done
+        require_writable(target, volume_node, desk.editor_node())  # now, not when the work is done
         known = known_labels(target, volume_node, volume.geometry, model)
     handle = yield _segment_job(volume, model, device, known=known)
     if target is None:
@@ -129,7 +129,7 @@ def _update_one(
     part: tuple[float, float],
 ) -> Steps:
     volume = snapshot(volume_node)
-    require_writable(node, volume_node)
+    require_writable(node, volume_node, desk.editor_node())
     axis = slice_axis_of(volume.geometry, model.preprocessing.slice_axis)
     first = FirstSlice(node, volume_node, model, axis, desk)
     try:
