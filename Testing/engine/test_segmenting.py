@@ -145,12 +145,40 @@ def test_resuming_skips_what_is_there_and_does_the_rest(
     assert content(tmp_path / "out")["sub-01_tiny.nii.gz"] == before["sub-01_tiny.nii.gz"]
 
 
-def test_two_images_with_the_same_name_are_refused_before_the_work(
-    tmp_path: Path, images: list[Path], model: Model
+def images_at(folder: Path, *names: str) -> list[Path]:
+    return [write_image(folder / name, subject_volume(0)) for name in sorted(names)]
+
+
+def output_names(outcomes: list[FileOutcome]) -> list[str]:
+    return [outcome.output.name for outcome in outcomes]
+
+
+def test_images_with_the_same_name_are_told_apart_by_their_folders(
+    tmp_path: Path, model: Model
 ) -> None:
-    twin = write_image(tmp_path / "other" / "SUB-00.mha", subject_volume(7))
+    paths = images_at(tmp_path, "s1/anat/t1.nii.gz", "s1/anat/t2.nii.gz", "s2/anat/T1.mha")
+    expected = ["s1_t1_tiny.nii.gz", "t2_tiny.nii.gz", "s2_T1_tiny.nii.gz"]
+    assert output_names(segment(paths, model, tmp_path / "out")) == expected
+    again = segment(paths, model, tmp_path / "out", resume=True)
+    assert (statuses(again), output_names(again)) == (["skipped"] * 3, expected)
+
+
+def test_as_many_folders_are_named_as_tell_the_images_apart(tmp_path: Path, model: Model) -> None:
+    paths = images_at(tmp_path, "s1/a/x/t1.mha", "s1/b/x/t1.mha", "s2/b/x/t1.mha")
+    assert output_names(segment(paths, model, tmp_path / "out")) == [
+        "s1_a_t1_tiny.nii.gz",
+        "s1_b_t1_tiny.nii.gz",
+        "s2_b_t1_tiny.nii.gz",
+    ]
+
+
+@pytest.mark.parametrize("names", [("sub.mha", "SUB.nrrd"), ("a/t1.mha", "b/t1.mha", "a_t1.mha")])
+def test_images_that_no_folder_tells_apart_are_refused_before_the_work(
+    tmp_path: Path, model: Model, names: tuple[str, ...]
+) -> None:
+    paths = images_at(tmp_path, *names)
     with pytest.raises(InputError, match="would both be written to"):
-        segment_files([*images, twin], model, tmp_path / "out")
+        segment_files(paths, model, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -63,7 +63,7 @@ EVENTS: dict[str, Callable[[Any, Any, Any], object]] = {
 
 
 @pytest.mark.case(15)
-@pytest.mark.parametrize("kind", ["segment", "update", "retrain", "train"])
+@pytest.mark.parametrize("kind", ["segment", "update", "retrain"])
 @pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS.keys())
 def test_a_result_without_a_place_is_discarded_without_an_error(
     own_logic: SegmentationLogic,
@@ -77,7 +77,7 @@ def test_a_result_without_a_place_is_discarded_without_an_error(
 ) -> None:
     untouched(own_logic.modelsFolder)
     task = start(own_logic, kind, a_volume, a_prediction)
-    if kind in ("retrain", "train"):
+    if kind == "retrain":
         pump_until(runner, lambda: task.progress.fraction > 0)
     event(scene, a_volume, a_prediction)
     left = scene_content(scene)
@@ -90,6 +90,25 @@ def test_a_result_without_a_place_is_discarded_without_an_error(
     another = volume_of(scene, array=image())
     node = own_logic.segment(another, "boxes", device="cpu")
     np.testing.assert_array_equal(labels_of(node, another), boxes())
+
+
+@pytest.mark.case(15)
+@pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS.keys())
+def test_a_new_model_needs_no_place_in_the_scene(
+    own_logic: SegmentationLogic,
+    runner: JobRunner,
+    scene: Any,
+    a_volume: Any,
+    a_prediction: Any,
+    event: Any,
+) -> None:
+    task = start(own_logic, "train", a_volume, a_prediction, steps=1)
+    event(scene, a_volume, a_prediction)
+    left = scene_content(scene)
+    assert finish(runner, task).state == "done", task.error
+    assert not [note for note in task.notes if "was changed" in note]
+    assert task.result.id in [one.id for one in own_logic.models()]
+    assert scene_content(scene) == left
 
 
 def assert_predicted(segmentation_node: Any, volume_node: Any) -> None:

@@ -8,15 +8,17 @@ import slicer
 from logic_tools import finish, pump_until
 from scene_nodes import (
     drawn_phantom,
+    make_surfaces_the_source,
     mask_of,
     paint,
     segmentation_of,
+    under_bent_space,
     volume_of,
 )
 from threshold_models import SEGMENTS, boxes, image, labels_of
 
 from funet.errors import Cancelled, InputError, ModelError
-from funet.images.segmentations import LabelMap
+from funet.images.segmentations import LabelMap, Segment
 
 from phantoms import axial_grid, oblique_grid
 
@@ -111,6 +113,68 @@ def test_what_the_user_drew_stays_and_undo_takes_the_prediction_back(logic, scen
     assert logic.correctedSlices(node) == (2,)
     assert logic.undo(node)
     np.testing.assert_array_equal(labels_of(node, a_volume), labels)
+
+
+def segment_names(node):
+    segmentation = node.GetSegmentation()
+    count = segmentation.GetNumberOfSegments()
+    return [segmentation.GetNthSegment(n).GetName() for n in range(count)]
+
+
+def make_surfaces(node):
+    node.CreateClosedSurfaceRepresentation()
+    make_surfaces_the_source(node)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [(make_surfaces, "made of surfaces"), (under_bent_space, "bends space")],
+)
+def test_a_segmentation_that_cannot_be_written_is_refused_at_once(logic, scene, spoil, sentence):
+    volume_node, node, _ids = drawn_phantom(scene)
+    before = segment_names(node)
+    spoil(node)
+    task = logic.segment(volume_node, "boxes", node, "cpu", waitForCompletion=False)
+    assert (task.state, task.progress.fraction) == ("failed", 0)
+    assert sentence in task.error
+    task = logic.update(node, "boxes", "cpu", waitForCompletion=False)
+    assert (task.state, task.progress.fraction) == ("done", 1)
+    assert sentence in task.notes[0]
+    assert segment_names(node) == before
+
+
+def test_a_mask_of_a_volume_in_bent_space_is_refused_at_once(logic, scene):
+    volume_node, node, _ids = drawn_phantom(scene)
+    other = volume_of(scene, array=image(), name="other")
+    under_bent_space(other)
+    editor = scene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
+    editor.SetAndObserveSegmentationNode(node)
+    editor.SetAndObserveSourceVolumeNode(other)
+    editor.SetSourceVolumeIntensityMask(True)
+    logic.editorNode = lambda: editor
+    task = logic.segment(volume_node, "boxes", node, "cpu", waitForCompletion=False)
+    sentence = "The Segment Editor masks by the intensities of other"
+    assert (task.state, task.error[: len(sentence)]) == ("failed", sentence)
+    assert logic.update(node, "boxes", "cpu") == [node]
+    editor.SetSourceVolumeIntensityMask(False)
+    assert logic.segment(volume_node, "boxes", node, "cpu") is node
+
+
+def test_undo_of_a_first_prediction_takes_its_new_segments_away(logic, scene, a_volume):
+    tumour = (boxes() == 1).astype(np.uint8)
+    labels = LabelMap(tumour, axial_grid(), (Segment(1, "Tumour", (200, 0, 0)),))
+    node, ids = segmentation_of(scene, a_volume, labels)
+    drawn, corrected = mask_of(node, ids[1], a_volume), logic.correctedSlices(node)
+    logic.segment(a_volume, "boxes", segmentationNode=node, device="cpu")
+    predicted = labels_of(node, a_volume)
+    assert segment_names(node) == ["Tumour", *(segment.name for segment in SEGMENTS)]
+    assert logic.undo(node)
+    assert segment_names(node) == ["Tumour"]
+    np.testing.assert_array_equal(mask_of(node, ids[1], a_volume), drawn)
+    assert logic.correctedSlices(node) == corrected
+    logic.segment(a_volume, "boxes", segmentationNode=node, device="cpu")
+    np.testing.assert_array_equal(labels_of(node, a_volume), predicted)
+    assert logic.correctedSlices(node) == ()
 
 
 def test_segments_of_others_are_left_alone_and_protect_nothing(logic, scene):

@@ -204,12 +204,17 @@ def test_collapsible_button_hides_its_contents(qt: Any) -> None:
     section.hide()
 
 
-def test_path_edit_tells_every_change(qt: Any) -> None:
+def test_path_edit_tells_every_path_and_whether_there_is_one(qt: Any) -> None:
     import ctk
 
     edit = ctk.ctkPathLineEdit()
-    heard: list[str] = []
+    heard: list[str | bool] = []
     edit.currentPathChanged.connect(heard.append)
+    edit.validInputChanged.connect(heard.append)
     edit.currentPath = "/some/folder"
     assert edit.currentPath == "/some/folder"
-    assert heard == ["/some/folder"]
+    assert heard == ["/some/folder", True]
+    edit.currentPath = "/some"
+    edit.currentPath = ""
+    assert edit.currentPath == ""
+    assert heard[2:] == ["/some", False]

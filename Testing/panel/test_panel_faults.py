@@ -8,12 +8,13 @@ import sys
 import time
 import types
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import host
 import pytest
 import slicer
-from panel_scene import CORRECTED, add_boxes, correct, labels_of
+from panel_scene import CORRECTED, add_boxes, correct, labels_of, write_boxes
 from panel_tools import Desk, opened
 from threshold_models import OTHER_SEGMENTS, publish
 
@@ -123,6 +124,38 @@ def test_leaving_the_module_and_coming_back_finds_the_same_state(segmented: Desk
     assert "2 corrected" in segmented.ui.reviewSummaryLabel.text
     assert len(segmented.rows()) == len(rows) - 1
     segmented.check_buttons()
+
+
+def close_scene_while_it_runs(desk: Desk, button: str) -> str:
+    """What the panel says at the end of a task for which the scene plays no part."""
+    desk.press(button)
+    slicer.mrmlScene.Clear(0)
+    host.spin()
+    assert desk.ui.cancelButton.enabled
+    desk.wait_until(lambda: not desk.logic.busy)
+    desk.check_buttons()
+    return desk.status
+
+
+def test_closing_the_scene_lets_a_new_model_be_trained_and_chosen(segmented: Desk) -> None:
+    segmented.parameters.epochs = 1
+    segmented.ui.newModelNameEdit.text = "Mine"
+    said = close_scene_while_it_runs(segmented, "trainButton")
+    assert said.startswith("The new model “Mine” is ready"), said
+    assert segmented.ui.modelSelector.currentText == "Mine"
+    assert segmented.ui.plotFrame.isHidden()
+
+
+def test_closing_the_scene_keeps_the_results_of_many_files(desk: Desk, tmp_path: Path) -> None:
+    write_boxes(tmp_path / "in", "a.nii.gz", "b.nii.gz")
+    desk.ui.batchCollapsibleButton.collapsed = False
+    desk.ui.batchInputPathEdit.currentPath = str(tmp_path / "in")
+    desk.ui.batchOutputPathEdit.currentPath = str(tmp_path / "out")
+    desk.ui.modelSelector.currentIndex = desk.ui.modelSelector.findData("boxes")
+    said = close_scene_while_it_runs(desk, "batchButton")
+    assert said.startswith("2 segmented, 0 skipped, 0 failed.")
+    assert not desk.ui.batchTable.isHidden()
+    assert sorted(row[0] for row in desk.rows("batchTable")) == ["a.nii.gz", "b.nii.gz"]
 
 
 def test_closing_the_panel_ends_the_background_process_and_opening_it_again_works(

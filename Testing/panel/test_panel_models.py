@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import host
 import pytest
+import slicer
 from panel_tools import Desk
 from threshold_models import OTHER_SEGMENTS, publish
+
+FOLDER_KEY = "FUNetSegmentation/ModelsFolder"
 
 
 @pytest.fixture(autouse=True)
 def _attribute_style() -> None:
     host.use_attribute_style(__name__)
+
+
+@pytest.fixture
+def desk(desk: Desk) -> Iterator[Desk]:
+    """The panel; no folder of models is remembered afterwards."""
+    yield desk
+    slicer.app.userSettings().remove(FOLDER_KEY)
 
 
 def choose_model(desk: Desk, name: str) -> None:
@@ -122,10 +134,59 @@ def test_a_damaged_model_is_shown_and_can_only_be_deleted(desk: Desk, models: Pa
     assert desk.ui.modelSelector.findText("boxes") < 0
 
 
+def type_folder(desk: Desk, text: str) -> Any:
+    """Type at the end of the folder of the models; the line in which it stands."""
+    line = desk.ui.modelsFolderPathEdit.comboBox().lineEdit()
+    line.end(False)
+    for character in text:
+        line.insert(character)
+    host.spin()
+    return line
+
+
+def stored_folder() -> str:
+    return slicer.app.userSettings().value(FOLDER_KEY)
+
+
 def test_another_folder_of_models(desk: Desk, tmp_path: Path) -> None:
     desk.ui.modelsFolderPathEdit.currentPath = str(tmp_path / "elsewhere")
     host.spin()
     assert "Boxes axial" not in names(desk)
+    assert stored_folder() == str(tmp_path / "elsewhere")
     desk.ui.modelsFolderPathEdit.currentPath = ""
     host.spin()
+    assert "Boxes axial" in names(desk)
+    assert stored_folder() == ""
+
+
+def test_a_folder_of_models_counts_once_it_is_typed_and_taking_it_away_once_it_is_gone(
+    desk: Desk, tmp_path: Path
+) -> None:
+    line = type_folder(desk, str(tmp_path / "elsewhere"))
+    assert desk.logic.modelsFolder is None
+    line.editingFinished.emit()
+    assert desk.logic.modelsFolder == tmp_path / "elsewhere"
+    while line.text:
+        line.backspace()
+        assert desk.logic.modelsFolder == (tmp_path / "elsewhere" if line.text else None)
+    assert stored_folder() == ""
+
+
+def test_the_folder_of_models_stays_while_something_works_with_them(
+    segmented: Desk, tmp_path: Path
+) -> None:
+    desk, edit = segmented, segmented.ui.modelsFolderPathEdit
+    desk.parameters.steps = 100_000
+    desk.press("retrainButton")
+    assert not edit.enabled
+    desk.press_and_wait("cancelButton")
+    assert edit.enabled
+    type_folder(desk, str(tmp_path / "elsewhere"))
+    task = desk.logic.update(desk.segmentation, waitForCompletion=False)  # in the background
+    desk.wait_until(lambda: not edit.enabled)
+    assert edit.currentPath == ""
+    edit.currentPath = str(tmp_path / "elsewhere")
+    assert desk.logic.modelsFolder is None
+    desk.wait_until(lambda: task.finished and edit.enabled)
+    assert desk.logic.modelsFolder is None
     assert "Boxes axial" in names(desk)

@@ -143,6 +143,18 @@ def test_batch_shows_each_file_and_skips_what_is_done(desk: Desk, tmp_path: Path
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 0
 
 
+@pytest.mark.parametrize("name", ["batchInput", "batchOutput"])
+def test_an_emptied_path_of_many_files_stays_empty(desk: Desk, name: str) -> None:
+    edit = getattr(desk.ui, f"{name}PathEdit")
+    edit.currentPath = "/data"
+    edit.currentPath = ""
+    assert getattr(desk.parameters, name) == ""
+    desk.parameters.seed = 3
+    host.spin()
+    assert edit.currentPath == ""
+    desk.check_buttons()
+
+
 def test_a_new_model_from_drawn_slices(desk: Desk) -> None:
     from FUNetSegmentationLib.scene.segmentation_nodes import create_segmentation
 

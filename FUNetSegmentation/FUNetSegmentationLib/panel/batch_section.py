@@ -32,8 +32,9 @@ class BatchSection:
         ui = context.ui
         ui.batchFormatSelector.addItems(list(FORMATS))
         ui.batchFormatSelector.currentTextChanged.connect(self._on_edited)
-        ui.batchInputPathEdit.currentPathChanged.connect(self._on_edited)
-        ui.batchOutputPathEdit.currentPathChanged.connect(self._on_edited)
+        for edit in (ui.batchInputPathEdit, ui.batchOutputPathEdit):
+            edit.currentPathChanged.connect(self._on_edited)
+            edit.validInputChanged.connect(self._on_edited)  # an emptied path is no other path
         ui.batchButton.clicked.connect(self._on_batch)
         header = ui.batchTable.horizontalHeader()
         header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
@@ -65,6 +66,7 @@ class BatchSection:
     def add(self, result: FileResult) -> None:
         """Show what became of one more file."""
         table = self._context.ui.batchTable
+        table.visible = True  # again, if the scene was closed meanwhile
         row = table.rowCount
         table.rowCount = row + 1
         name = Path(result.input).name
@@ -113,7 +115,7 @@ class BatchSection:
 
     def _on_done(self, task: Task) -> None:
         known = {result.input for result in self._results}
-        for result in task.result:  # those that were skipped before anything ran
+        for result in task.result:  # those that are not shown, or not any more
             if result.input not in known:
                 self.add(result)
         states = [result.status for result in task.result]

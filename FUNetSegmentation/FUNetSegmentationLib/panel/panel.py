@@ -157,6 +157,7 @@ class Panel:
             button = getattr(self._ui, name)
             button.enabled = not obstacle
             button.toolTip = obstacle or self._purposes[name]
+        self._settings.update(busy=bool(facts.running) or facts.background)
         self._segment.update()
         self._retrain.update(facts.taught, absent=bool(facts.absent))
         self._new_model.update()

@@ -10,8 +10,12 @@ import slicer
 import vtk
 from numpy.typing import NDArray
 
+from funet.errors import InputError
+
+from ..translation import tr as _
 from .lattices import (
     Box,
+    Matrix,
     blank_image,
     image_array,
     oriented_image,
@@ -32,6 +36,22 @@ def is_locked(segment: Any) -> bool:
     return bool(logic.GetSegmentStatus(segment) == logic.Completed)
 
 
+def require_readable_mask(segmentation_node: Any, volume_node: Any, editor_node: Any) -> None:
+    """Refuse a mask of which nobody can say where it lies in the volume.
+
+    Args:
+        segmentation_node, volume_node, editor_node: as for :func:`editable_voxels`.
+
+    Raises:
+        InputError: if it is of the intensities of another volume, and a transform that bends space
+            lies between the two.
+    """
+    if editor_node is None or editor_node.GetSegmentationNode() is not segmentation_node:
+        return
+    if editor_node.GetSourceVolumeIntensityMask():
+        _way_between(volume_node, editor_node.GetSourceVolumeNode() or volume_node)
+
+
 def editable_voxels(
     segmentation_node: Any,
     segment_id: str,
@@ -50,6 +70,9 @@ def editable_voxels(
 
     Returns:
         Array bool (K, J, I) of the box; ``None`` if nothing is masked.
+
+    Raises:
+        InputError: as :func:`require_readable_mask`.
     """
     if editor_node is None or editor_node.GetSegmentationNode() is not segmentation_node:
         return None
@@ -91,11 +114,24 @@ def _allowed_by_intensity(volume_node: Any, editor_node: Any, box: Box) -> NDArr
 
 
 def _values_of_another(source: Any, volume_node: Any, box: Box) -> NDArray[Any]:
-    to_source = transform_between(
-        volume_node.GetParentTransformNode(), source.GetParentTransformNode()
-    )
+    to_source = _way_between(volume_node, source)
     image = oriented_image(voxels(source), (0, 0, 0), voxel_matrix(source))
     return resampled(image, to_source @ voxel_matrix(volume_node), box)
+
+
+def _way_between(volume_node: Any, source: Any) -> Matrix:
+    matrix = transform_between(
+        volume_node.GetParentTransformNode(), source.GetParentTransformNode()
+    )
+    if matrix is None:
+        raise InputError(
+            _(
+                "The Segment Editor masks by the intensities of {source}, and a transform that "
+                "bends space lies between it and {volume}; take the mask away, or harden the "
+                "transform."
+            ).format(source=source.GetName(), volume=volume_node.GetName())
+        )
+    return matrix
 
 
 class UndoStore:

@@ -14,7 +14,7 @@ from funet.errors import InputError
 
 from ..translation import tr as _
 from .changes import KEEP, Change
-from .editing import editable_voxels, is_locked
+from .editing import editable_voxels, is_locked, require_readable_mask
 from .labels import labelmap_of, reach, segment_regions
 from .lattices import (
     NO_BOX,
@@ -52,6 +52,31 @@ class WritingReport:
     kept_voxels: int
 
 
+def require_writable(segmentation_node: Any, volume_node: Any, editor_node: Any = None) -> None:
+    """Refuse a segmentation that no prediction of a volume can be written into.
+
+    Args:
+        segmentation_node: the node.
+        volume_node: the volume.
+        editor_node: the settings of the Segment Editor, if it is in use.
+
+    Raises:
+        InputError: if there is no segmentation, it keeps surfaces, or a transform that bends space
+            lies between the nodes, or between the volume and that which the Segment Editor masks
+            by.
+    """
+    existing_segments(segmentation_node)
+    if not is_labelmap(segmentation_node):
+        raise InputError(
+            _(
+                "The segmentation {name} is made of surfaces; make Binary labelmap its source in "
+                "the module Segmentations, or choose another segmentation."
+            ).format(name=segmentation_node.GetName())
+        )
+    place_of(volume_node, segmentation_node)
+    require_readable_mask(segmentation_node, volume_node, editor_node)
+
+
 def write_prediction(
     segmentation_node: Any,
     labels: NDArray[np.uint8],
@@ -84,7 +109,13 @@ def write_prediction(
         InputError: if the node keeps surfaces, the labels have another shape, or a transform that
             bends space lies between the nodes.
     """
-    _require_writable(segmentation_node, labels, volume_node)
+    require_writable(segmentation_node, volume_node, editor_node)
+    if labels.shape != voxel_box(volume_node).shape:
+        raise InputError(
+            _(
+                "The volume {name} has another size than when it was segmented; segment it again."
+            ).format(name=volume_node.GetName())
+        )
     segments = existing_segments(segmentation_node)
     locked = {segment_id for segment_id, segment in segments.items() if is_locked(segment)}
     ids = {value: one for value, one in segment_ids.items() if one in segments}
@@ -134,23 +165,6 @@ def draw_slices(
         axis=axis,
         only_slices=slices,
     )
-
-
-def _require_writable(segmentation_node: Any, labels: NDArray[Any], volume_node: Any) -> None:
-    existing_segments(segmentation_node)
-    if not is_labelmap(segmentation_node):
-        raise InputError(
-            _(
-                "The segmentation {name} is made of surfaces; make Binary labelmap its source in "
-                "the module Segmentations, or choose another segmentation."
-            ).format(name=segmentation_node.GetName())
-        )
-    if labels.shape != voxel_box(volume_node).shape:
-        raise InputError(
-            _(
-                "The volume {name} has another size than when it was segmented; segment it again."
-            ).format(name=volume_node.GetName())
-        )
 
 
 def _write(

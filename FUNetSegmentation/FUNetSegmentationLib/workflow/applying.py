@@ -17,7 +17,7 @@ from ..scene.editing import UndoStore
 from ..scene.history import ReviewHistory
 from ..scene.structures import ensure_segments, segments_of_model
 from ..scene.volumes import VolumeSnapshot
-from ..scene.writing import WritingReport, write_prediction
+from ..scene.writing import WritingReport, require_writable, write_prediction
 from ..translation import tr as _
 from .job_data import changed_since
 from .judged import judged_slices
@@ -99,16 +99,18 @@ def apply_prediction(
         Notes for the user, as plain sentences.
 
     Raises:
-        InputError: if the volume has another size now, or slices were judged elsewhere.
+        InputError: if the volume has another size now, slices were judged elsewhere, or the
+            segmentation cannot be written any more.
     """
     notes = [changed_since(volume_node, prediction.volume), *prediction.notes]
     axis = prediction.slice_axis
     # Before missing segments are added: one that was removed is no correction of every slice.
     present = segments_of_model(segmentation_node, prediction.segments)
     protected = judged_slices(segmentation_node, present, volume_node, axis)
-    ids = ensure_segments(segmentation_node, prediction.segments)
-    if save_undo:
+    require_writable(segmentation_node, volume_node, desk.editor_node())
+    if save_undo:  # before segments are added, which Undo then takes away
         desk.undo.save(segmentation_node)
+    ids = ensure_segments(segmentation_node, prediction.segments)
     report = write_prediction(
         segmentation_node,
         prediction.labels,

@@ -295,9 +295,8 @@ class SegmentationLogic(ReviewLogic, ModelLogic):
             remember(self._scene_of(*nodes[:1]), model=result.id)
             return result
 
-        wanted = partial(some_usable, annotated)
         title = _("Training {name}").format(name=name)
-        return self._run("train", title, work, wanted, waitForCompletion, progressCallback)
+        return self._run("train", title, work, always, waitForCompletion, progressCallback)
 
     def segmentFiles(
         self,
@@ -315,7 +314,8 @@ class SegmentationLogic(ReviewLogic, ModelLogic):
 
         Args:
             paths: image files, folders and patterns.
-            outputFolder: where ``<input stem>_<model>.<format>`` is written.
+            outputFolder: where ``<input stem>_<model>.<format>`` is written, after the names of
+                folders where several inputs have the same stem.
             model: id of the model.
             resume: whether to skip the files whose result is there already.
             format: ``"nii.gz"``, ``"nrrd"`` or ``"seg.nrrd"``.
@@ -382,8 +382,8 @@ class SegmentationLogic(ReviewLogic, ModelLogic):
         )
 
     def _scene_of(self, *nodes: Any) -> Any:
-        """Return the scene of the first node, else the one that the logic was made for."""
-        return next((node.GetScene() for node in nodes if node is not None), self._scene)
+        """Return the scene of the first node in one, else that which the logic was made for."""
+        return next((node.GetScene() for node in nodes if alive(node)), self._scene)
 
     def _model_of(self, segmentation_node: Any, model: str | None, volume_node: Any) -> Manifest:
         """Return the model asked for, else the one of a segmentation, else the fitting one."""

@@ -15,6 +15,7 @@ from funet.worker.handle import JobHandle
 from ..scene.history import ReviewHistory
 from ..scene.segmentation_nodes import alive, create_segmentation
 from ..scene.volumes import VolumeSnapshot, slice_axis_of, snapshot
+from ..scene.writing import require_writable
 from ..translation import tr as _
 from .applying import Desk, Prediction, apply_prediction
 from .first_slice import FirstSlice
@@ -35,11 +36,13 @@ def segment_steps(
     """Segment a volume; the result is the segmentation node, a new one if none is given.
 
     Raises:
-        InputError: if the volume cannot be segmented.
+        InputError: if the volume cannot be segmented, or the segmentation cannot be written.
     """
     volume = snapshot(volume_node)
-    target = segmentation_node
-    known = None if target is None else known_labels(target, volume_node, volume.geometry, model)
+    target, known = segmentation_node, None
+    if target is not None:
+        require_writable(target, volume_node, desk.editor_node())  # now, not when the work is done
+        known = known_labels(target, volume_node, volume.geometry, model)
     handle = yield _segment_job(volume, model, device, known=known)
     if target is None:
         target = create_segmentation(volume_node, f"{volume.name} {model.name}")
@@ -126,6 +129,7 @@ def _update_one(
     part: tuple[float, float],
 ) -> Steps:
     volume = snapshot(volume_node)
+    require_writable(node, volume_node, desk.editor_node())
     axis = slice_axis_of(volume.geometry, model.preprocessing.slice_axis)
     first = FirstSlice(node, volume_node, model, axis, desk)
     try:

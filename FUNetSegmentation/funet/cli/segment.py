@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 HELP = "segment images with a model"
 DESCRIPTION = """\
 Segment images with a model. For each image a label map on the image's own grid is written into the
-output folder, as INPUT_MODEL.FORMAT. A bad image does not stop the others.
+output folder, as INPUT_MODEL.FORMAT; where images in different folders have the same name, as
+FOLDER_INPUT_MODEL.FORMAT. A bad image does not stop the others.
 
 examples:
   funet segment --model midbrain-t1 brain.nii.gz --output results
-  funet segment --model midbrain-t1 "study/*.nii.gz" --output results --format seg.nrrd --resume
+  funet segment --model midbrain-t1 "study/*/t1.nii.gz" --output results --format seg.nrrd --resume
 
 exit code: 0 all images are done, 1 some failed, 2 none could be done
 """

@@ -14,13 +14,13 @@ from ..files import require_writable
 from ..images.volumes import (
     WRITABLE_SUFFIXES,
     find_images,
-    image_stem,
     read_volume,
     write_label_map,
 )
 from ..models.model import Model
 from ..progress import CancelToken, Progress, ProgressCallback, ProgressReporter
 from .inference import Predictor
+from .naming import distinct_names
 
 _PATTERN_CHARACTERS = "*?["
 
@@ -90,6 +90,7 @@ def segment_files(
 ) -> Iterator[FileOutcome]:
     """Segment images into ``<output_folder>/<input stem>_<model id>.<suffix>``.
 
+    Where several images have the same stem, the folders in which they differ stand before it.
     Everything that can be refused is refused before this function returns; the work is done while
     the result is iterated. A label map appears whole or not at all, and the output folder is made
     with the first of them. Inputs that are themselves outputs of other inputs, as when a folder
@@ -109,15 +110,16 @@ def segment_files(
         One outcome for each image, in the order of ``paths``, the skipped ones first.
 
     Raises:
-        InputError: if two images have the same stem, the suffix is unknown, or the folder cannot
-            be written to.
+        InputError: if not even their folders tell two images of the same stem apart, the suffix is
+            unknown, or the folder cannot be written to.
         Cancelled: while iterating, within one batch of a cancel.
     """
     if f".{suffix}" not in WRITABLE_SUFFIXES:
         known = ", ".join(known.removeprefix(".") for known in WRITABLE_SUFFIXES)
         raise InputError(f"Label maps cannot be written as {suffix}; use one of {known}.")
     model_id = model.manifest.id
-    outputs = {path: output_folder / f"{image_stem(path)}_{model_id}.{suffix}" for path in paths}
+    names = distinct_names(dict.fromkeys(paths))
+    outputs = {path: output_folder / f"{name}_{model_id}.{suffix}" for path, name in names.items()}
     made = {output.absolute() for output in outputs.values()}
     outputs = {path: output for path, output in outputs.items() if path.absolute() not in made}
     _require_different(outputs)

@@ -135,7 +135,11 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
 
 
 class ctkPathLineEdit(QtWidgets.QWidget):
-    """An editable path, and a button that chooses one."""
+    """An editable path, and a button that chooses one.
+
+    As ctk's own without name filters, it takes any text but an empty one for a path: becoming
+    empty changes whether the input is valid, and is no change of the path.
+    """
 
     class Filters(enum.IntFlag):
         """What may be chosen."""
@@ -154,7 +158,8 @@ class ctkPathLineEdit(QtWidgets.QWidget):
 
     vars().update(Filters.__members__)  # PythonQt shows them in the class, too
     currentPathChanged = QtCore.Signal(str)
-    _SIGNALS = ("currentPathChanged(QString)",)
+    validInputChanged = QtCore.Signal(bool)
+    _SIGNALS = ("currentPathChanged(QString)", "validInputChanged(bool)")
 
     filters = stored(object, Filters.Files)
 
@@ -172,7 +177,22 @@ class ctkPathLineEdit(QtWidgets.QWidget):
         row.addWidget(self._edit)
         row.addWidget(self._browse)
         self._edit.setMinimumContentsLength(10)
-        self._edit.editTextChanged.connect(self.currentPathChanged)
+        self._edit.setInsertPolicy(QtWidgets.QComboBox.InsertPolicy.NoInsert)
+        self._edit.lineEdit().setValidator(
+            QtGui.QRegularExpressionValidator(QtCore.QRegularExpression(".+"), self)
+        )
+        self._valid = False
+        self._edit.lineEdit().textChanged.connect(self._tell)
+
+    def _tell(self, path: str) -> None:
+        was_valid, self._valid = self._valid, self._edit.lineEdit().hasAcceptableInput()
+        if self._valid:
+            self.currentPathChanged.emit(path)
+        if self._valid != was_valid:
+            self.validInputChanged.emit(self._valid)
+
+    def comboBox(self) -> QtWidgets.QComboBox:
+        return self._edit
 
     @QtCore.Property(str)
     def currentPath(self) -> str:
