@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from ..images.volumes import image_stem
 
 
-def distinct_names(paths: Iterable[Path]) -> dict[Path, str]:
+def distinct_names(paths: Collection[Path]) -> dict[Path, str]:
     """Return a name for each image: its stem, after its folders where others have that stem too.
 
     Of the folders, the nearest in which these images differ are taken, and no more than it needs:
