@@ -11,6 +11,7 @@ import train_midbrain
 from recipe import Recipe, run
 from split import read_split
 
+from funet.images.tilting import tilts_about
 from funet.images.volumes import read_volume
 from funet.models.fitting import extent_of
 from funet.models.model import Model, load_model, load_samples_of
@@ -46,16 +47,10 @@ def test_all_but_the_weights_can_be_made_again(shared_data: Path, tmp_path: Path
     straight = trial(replace(recipe, tilts=(), tilted=None), shared_data, tmp_path)
     assert len(load_samples_of(straight)) == recipe.phantoms
     renewed = trial(recipe, shared_data, tmp_path, "--keep-weights")
-    assert len(load_samples_of(renewed)) == 2 * recipe.phantoms
+    views = len(tilts_about(recipe.tilts))
+    of_each_view = recipe.phantoms // views
+    assert len(load_samples_of(renewed)) == recipe.phantoms + views * of_each_view
     assert (straight.manifest.tilts, renewed.manifest.tilts) == ((), recipe.tilts)
     assert renewed.manifest.weights == straight.manifest.weights
     assert renewed.manifest.training == straight.manifest.training
     assert renewed.manifest.metrics != straight.manifest.metrics
-
-
-@pytest.mark.parametrize("name", ["hippocampus", "midbrain"])
-def test_no_subject_is_in_two_parts_of_a_split(name: str) -> None:
-    split = read_split(name)
-    parts = [set(split.train), set(split.validation), set(split.test)]
-    assert sum(len(part) for part in parts) == len(set.union(*parts))
-    assert all(parts)
