@@ -215,6 +215,20 @@ def test_a_model_without_a_segment_here_learns_only_once_it_has_one(segmented: D
     assert "1 slice will teach “Cores”" in desk.ui.retrainStateLabel.text
 
 
+def test_a_segment_that_is_renamed_is_known_to_the_model_at_once(segmented: Desk) -> None:
+    desk = segmented
+    with_cores(desk)
+    pick(desk, "cores")
+    segmentation = desk.segmentation.GetSegmentation()
+    for number, structure in enumerate(OTHER_SEGMENTS):
+        assert not desk.ui.retrainButton.enabled
+        segmentation.AddEmptySegment(f"drawn-{number}", "anything")
+        host.spin(0.4)
+        segmentation.GetSegment(f"drawn-{number}").SetName(structure.name)
+        host.spin(0.4)
+    assert desk.ui.retrainButton.enabled
+
+
 def test_a_result_goes_when_another_model_is_chosen(segmented: Desk) -> None:
     desk = segmented
     with_cores(desk)

@@ -167,8 +167,8 @@ def _absent(facts: Facts) -> str:
     if not facts.absent:
         return ""
     return _(
-        "The segmentation has no segment {names}, which the chosen model knows; segment with it "
-        "first, or choose another model."
+        "The segmentation has no segment {names}, which the chosen model knows; segment with this "
+        "model, add the segment, even empty, or choose another model."
     ).format(names=facts.absent)
 
 

@@ -1,4 +1,4 @@
-"""Notices that somebody draws, with whatever tool."""
+"""Notices that somebody draws or renames, with whatever tool."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ _EVENTS = (
     "MasterRepresentationModified",  # its name before Slicer 5.4
     "SegmentAdded",
     "SegmentRemoved",
+    "SegmentModified",  # such as its name, by which a model knows it
 )
 
 
