@@ -109,6 +109,15 @@ def test_accepted_slices_do_not_turn_the_plane(scene, tmp_path):
     assert step.arguments["cases"][0]["slices"] == [0, 1, 4, 8, 12, 20, 22]
 
 
+def test_a_drawing_beside_the_volume_teaches_nothing(scene, tmp_path):
+    _, node = lesion_in(scene, (4, 8))
+    origin = tuple(place + 500 for place in axial_grid().origin)
+    grid = Geometry((8, 10, 10), (1.0, 1.0, 1.0), origin, axial_grid().direction)
+    elsewhere = volume_of(scene, grid, np.zeros(grid.shape, np.float32))
+    with pytest.raises(InputError, match="can teach a new model"):
+        first_job(elsewhere, node, tmp_path)
+
+
 def test_slices_teach_only_if_every_structure_was_drawn_or_judged_in_them(
     own_logic, scene, tmp_path
 ):

@@ -214,7 +214,7 @@ def _plane_drawn_in(drawings: Sequence[_Drawing]) -> SliceAxis:
             drawing.order(plane).axis == acquisition_axis(drawing.volume.geometry)
             for drawing in drawings
         )
-        return count / runs, count, not thickest
+        return count / max(runs, 1), count, not thickest
 
     return min(SLICE_AXES, key=length)
 
