@@ -28,10 +28,12 @@ class ChosenNodes:
         self.segmentation: Any = None
         self._context = context
 
-    def take_over(self) -> None:
-        """Take the nodes of another scene as they are."""
-        self.volume, self.segmentation = self._context.volume, self._context.segmentation
+    def take_over(self) -> bool:
+        """Take the nodes of the scene as they are; whether one is another than before."""
+        before = self.volume, self.segmentation
+        self.volume, self.segmentation = self._context.chosen
         self._tie()
+        return before != (self.volume, self.segmentation)
 
     def choose_volume(self) -> None:
         """If no volume is chosen, choose the first of the scene."""

@@ -109,10 +109,7 @@ class Panel:
         if another_scene:
             self._models.forget_choice()
         self._nodes.choose_volume()
-        before = self._nodes.volume, self._nodes.segmentation
-        self._nodes.take_over()
-        same_nodes = before == (self._nodes.volume, self._nodes.segmentation)
-        self._show_parameters(nodes_changed=not same_nodes, anew=True)
+        self._show_parameters(nodes_changed=self._nodes.take_over(), anew=True)
 
     def _disconnect(self) -> None:
         if self._observer:

@@ -38,9 +38,9 @@ class ReviewSection:
 
     def __init__(self, context: PanelContext) -> None:
         self._context = context
-        self._model = ""  # whose slices are shown
-        self._absent: list[str] = []  # what of it has no segment
-        self._node: Any = None  # and of what
+        self._node: Any = None  # whose slices are shown
+        self._model = ""  # and of which model
+        self._absent: list[str] = []  # its structures that have no segment
         self._visited: int | None = None  # the slice that the list last brought into view
         self.edited: Callable[[], None] = _nothing
         ui = context.ui

@@ -46,9 +46,7 @@ def require_readable_mask(segmentation_node: Any, volume_node: Any, editor_node:
         InputError: if it is of the intensities of another volume, and a transform that bends space
             lies between the two.
     """
-    if editor_node is None or editor_node.GetSegmentationNode() is not segmentation_node:
-        return
-    if editor_node.GetSourceVolumeIntensityMask():
+    if _edits(editor_node, segmentation_node) and editor_node.GetSourceVolumeIntensityMask():
         _way_between(volume_node, editor_node.GetSourceVolumeNode() or volume_node)
 
 
@@ -74,7 +72,7 @@ def editable_voxels(
     Raises:
         InputError: as :func:`require_readable_mask`.
     """
-    if editor_node is None or editor_node.GetSegmentationNode() is not segmentation_node:
+    if not _edits(editor_node, segmentation_node):
         return None
     box = box or voxel_box(volume_node)
     masks = [
@@ -83,6 +81,10 @@ def editable_voxels(
     ]
     present = [mask for mask in masks if mask is not None]
     return np.logical_and.reduce(present) if present else None
+
+
+def _edits(editor_node: Any, segmentation_node: Any) -> bool:
+    return editor_node is not None and editor_node.GetSegmentationNode() is segmentation_node
 
 
 def _allowed_by_segments(

@@ -71,6 +71,11 @@ def segments_of_model(segmentation_node: Any, segments: Sequence[Segment]) -> di
     return found
 
 
+def without_segment(found: Mapping[int, str | None], segments: Sequence[Segment]) -> list[str]:
+    """The names of the structures for which :func:`segments_of_model` has found no segment."""
+    return [segment.name for segment in segments if found[segment.value] is None]
+
+
 def ensure_segments(segmentation_node: Any, segments: Sequence[Segment]) -> dict[int, str]:
     """Find the segments of a model's structures, and add those that are missing.
 

@@ -13,7 +13,7 @@ from funet.models.store import ModelStore
 from ..scene.history import ReviewHistory
 from ..scene.labels import read_labels
 from ..scene.segmentation_nodes import alive
-from ..scene.structures import segments_of_model
+from ..scene.structures import segments_of_model, without_segment
 from ..scene.volumes import slice_axis_of, snapshot
 from ..translation import tr as _
 from .applying import Desk
@@ -193,19 +193,9 @@ def _case(task: Task, item: Annotated, model: Manifest) -> Case | None:
     return Case(volume, reading.labels, tuple(slices), item.volume_node)
 
 
-def missing_structures(segmentation_node: Any, model: Manifest) -> list[str]:
-    """The names of a model's structures that have no segment in a segmentation.
-
-    Raises:
-        InputError: if it is no segmentation.
-    """
-    found = segments_of_model(segmentation_node, model.segments)
-    return [segment.name for segment in model.segments if found[segment.value] is None]
-
-
 def _segments(node: Any, model: Manifest) -> dict[int, str]:
     found = segments_of_model(node, model.segments)
-    if missing := missing_structures(node, model):
+    if missing := without_segment(found, model.segments):
         raise InputError(
             _(
                 "{name} has no segment {structures}, which the model {model} knows; add it, even "

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..scene.history import ReviewHistory
+from ..scene.structures import segments_of_model, without_segment
 from .models import ModelShelf
 from .results import ReviewSlice
-from .retraining import missing_structures
 from .reviewing import review_model, review_slices
 
 
@@ -34,7 +34,8 @@ class ReviewLogic:
 
         While there are any, nothing drawn there can teach the model.
         """
-        return missing_structures(segmentationNode, self._shelf.manifest(model))
+        segments = self._shelf.manifest(model).segments
+        return without_segment(segments_of_model(segmentationNode, segments), segments)
 
     def correctedSlices(self, segmentationNode: Any) -> tuple[int, ...]:
         """Return the slices that differ from the prediction or were marked as corrected."""

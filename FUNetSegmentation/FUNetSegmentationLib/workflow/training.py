@@ -15,7 +15,7 @@ from funet.models.store import ModelStore
 
 from ..scene.history import ReviewHistory
 from ..scene.labels import content_digests, read_labels
-from ..scene.structures import drawn_segments, segments_of_model
+from ..scene.structures import drawn_segments, segments_of_model, without_segment
 from ..scene.volumes import VolumeSnapshot, acquisition_axis, snapshot
 from ..translation import tr as _
 from .job_data import Case, note_changes, note_overlap, pack_cases, require_volume
@@ -157,7 +157,7 @@ def _drawn_structures(nodes: Sequence[Any]) -> tuple[Segment, ...]:
 def _read(item: Annotated, structures: Sequence[Segment]) -> _Drawing:
     node, volume_node = item.segmentation_node, item.volume_node
     ids = segments_of_model(node, structures)
-    if lacking := [segment.name for segment in structures if ids[segment.value] is None]:
+    if lacking := without_segment(ids, structures):
         raise InputError(
             _(
                 "{name} has no segment {names}, which another segmentation has; add it, even empty."
