@@ -9,6 +9,7 @@ from typing import Any
 
 import host
 import slicer
+from threshold_models import OTHER_SEGMENTS, publish
 
 BUTTONS = (
     "cancelButton", "segmentButton", "previousSliceButton", "nextSliceButton",
@@ -45,6 +46,23 @@ class Desk:
         if segmentation_node is not None:
             self.ui.segmentationSelector.setCurrentNode(segmentation_node)
         host.spin()
+
+    def choose_model(self, model: str) -> None:
+        """Choose a model in the box, by its id."""
+        selector = self.ui.modelSelector
+        selector.currentIndex = selector.findData(model)
+        assert selector.currentIndex >= 0
+        selector.textActivated.emit(selector.currentText)
+        host.spin()
+        self.check_buttons()
+
+    def add_cores(self) -> None:
+        """Add the model "cores", of other structures, and open the module again."""
+        publish(self.logic.modelsFolder, "axial", "cores", OTHER_SEGMENTS)
+        self.logic.renameModel("cores", "Cores")
+        self.widget.exit()
+        self.widget.enter()
+        host.spin(0.05)
 
     def press(self, name: str) -> None:
         """Click a button that must be enabled, and let the click arrive."""

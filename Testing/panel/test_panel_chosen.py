@@ -11,7 +11,7 @@ from panel_scene import add_boxes, correct
 from panel_tools import Desk
 from PySide6 import QtCore, QtTest
 from scene_nodes import draw
-from threshold_models import OTHER_SEGMENTS, boxes, publish
+from threshold_models import OTHER_SEGMENTS, boxes
 
 from FUNetSegmentationLib.scene.history import ReviewHistory
 
@@ -114,17 +114,11 @@ def test_no_row_is_chosen_in_the_list_of_another_segmentation(segmented: Desk) -
 
 def test_another_model_shows_the_slices_that_it_predicted(segmented: Desk) -> None:
     desk = segmented
-    publish(desk.logic.modelsFolder, "axial", "cores", OTHER_SEGMENTS)
-    desk.widget.exit()
-    desk.widget.enter()
-    selector = desk.ui.modelSelector
-    boxes_model, cores = (selector.findData(one) for one in ("boxes", "cores"))
+    desk.add_cores()
     assert "1 corrected" in desk.ui.reviewSummaryLabel.text
-    for index, summary in ((cores, "0 corrected"), (boxes_model, "1 corrected")):
-        selector.currentIndex = index
-        selector.textActivated.emit(selector.currentText)
-        host.spin()
-        if index == cores:
+    for model, summary in (("cores", "0 corrected"), ("boxes", "1 corrected")):
+        desk.choose_model(model)
+        if model == "cores":
             desk.press_and_wait("segmentButton")
         assert summary in desk.ui.reviewSummaryLabel.text
     assert desk.ui.retrainButton.enabled
@@ -142,31 +136,12 @@ def test_the_editor_keeps_its_settings_while_a_scene_is_closed_from_another_modu
     assert segmented.ui.segmentEditorWidget.mrmlSegmentEditorNode() is not None
 
 
-def pick(desk: Desk, model: str) -> None:
-    """Choose a model in the box, as a user does."""
-    selector = desk.ui.modelSelector
-    selector.currentIndex = selector.findData(model)
-    assert selector.currentIndex >= 0
-    selector.textActivated.emit(selector.currentText)
-    host.spin()
-    desk.check_buttons()
-
-
-def with_cores(desk: Desk) -> None:
-    """Add a model of other structures."""
-    publish(desk.logic.modelsFolder, "axial", "cores", OTHER_SEGMENTS)
-    desk.logic.renameModel("cores", "Cores")
-    desk.widget.exit()
-    desk.widget.enter()
-    host.spin(0.05)
-
-
 def test_an_earlier_version_that_was_chosen_stays_chosen_after_segment(segmented: Desk) -> None:
     desk = segmented
     desk.parameters.steps = 2
     desk.press_and_wait("retrainButton")
     desk.choose(add_boxes("old contrast"))
-    pick(desk, "boxes")
+    desk.choose_model("boxes")
     assert not desk.ui.rollBackButton.enabled
     desk.press_and_wait("segmentButton")
     assert ReviewHistory(desk.segmentation).model == "boxes"
@@ -179,13 +154,13 @@ def test_a_version_that_is_not_in_use_cannot_be_rolled_back(segmented: Desk) -> 
     desk.press_and_wait("retrainButton")
     assert desk.ui.rollBackButton.enabled
     desk.press_and_wait("rollBackButton")
-    pick(desk, "boxes.v2")
+    desk.choose_model("boxes.v2")
     assert "not in use" in desk.ui.rollBackButton.toolTip
 
 
 def test_a_choice_and_a_result_outlast_a_visit_to_another_module(segmented: Desk) -> None:
     desk = segmented
-    with_cores(desk)
+    desk.add_cores()
     desk.parameters.steps = 2
     desk.press_and_wait("retrainButton")
     desk.widget.exit()
@@ -195,7 +170,7 @@ def test_a_choice_and_a_result_outlast_a_visit_to_another_module(segmented: Desk
     assert desk.ui.keepButton.enabled
     assert "1 corrected" in desk.ui.reviewSummaryLabel.text
     desk.choose(add_boxes("second"))
-    pick(desk, "cores")
+    desk.choose_model("cores")
     desk.widget.exit()
     desk.widget.enter()
     desk.choose(add_boxes("third"))
@@ -204,8 +179,8 @@ def test_a_choice_and_a_result_outlast_a_visit_to_another_module(segmented: Desk
 
 def test_a_model_without_a_segment_here_learns_only_once_it_has_one(segmented: Desk) -> None:
     desk = segmented
-    with_cores(desk)
-    pick(desk, "cores")
+    desk.add_cores()
+    desk.choose_model("cores")
     assert "has no segment Large core" in desk.ui.retrainButton.toolTip
     assert "“Cores” cannot learn" in desk.ui.retrainStateLabel.text
     desk.press_and_wait("segmentButton")
@@ -217,8 +192,8 @@ def test_a_model_without_a_segment_here_learns_only_once_it_has_one(segmented: D
 
 def test_a_segment_that_is_renamed_is_known_to_the_model_at_once(segmented: Desk) -> None:
     desk = segmented
-    with_cores(desk)
-    pick(desk, "cores")
+    desk.add_cores()
+    desk.choose_model("cores")
     segmentation = desk.segmentation.GetSegmentation()
     for number, structure in enumerate(OTHER_SEGMENTS):
         assert not desk.ui.retrainButton.enabled
@@ -231,10 +206,10 @@ def test_a_segment_that_is_renamed_is_known_to_the_model_at_once(segmented: Desk
 
 def test_a_result_goes_when_another_model_is_chosen(segmented: Desk) -> None:
     desk = segmented
-    with_cores(desk)
+    desk.add_cores()
     desk.parameters.steps = 2
     desk.press_and_wait("retrainButton")
     assert desk.ui.keepButton.enabled
-    pick(desk, "cores")
+    desk.choose_model("cores")
     assert desk.ui.retrainResultLabel.isHidden()
     assert not desk.ui.keepButton.enabled

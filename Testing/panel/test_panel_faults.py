@@ -16,7 +16,6 @@ import pytest
 import slicer
 from panel_scene import CORRECTED, add_boxes, correct, labels_of, write_boxes
 from panel_tools import Desk, opened
-from threshold_models import OTHER_SEGMENTS, publish
 
 LONGEST_GAP = 0.1  # seconds that the user interface may stand still
 TICK_MS = 10
@@ -204,10 +203,8 @@ def test_live_learning_teaches_the_chosen_model(
     segmented: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = segmented
-    publish(desk.logic.modelsFolder, "axial", "cores", OTHER_SEGMENTS)
-    desk.widget.exit()
-    desk.widget.enter()
-    desk.parameters.model = "cores"
+    desk.add_cores()
+    desk.choose_model("cores")
     monkeypatch.setattr(desk.widget.panel._live.learning, "_quiet_seconds", 0.2)
     desk.parameters.steps = 2
     desk.choose_slice(1)

@@ -10,7 +10,6 @@ import host
 import pytest
 import slicer
 from panel_tools import Desk
-from threshold_models import OTHER_SEGMENTS, publish
 
 FOLDER_KEY = "FUNetSegmentation/ModelsFolder"
 
@@ -86,10 +85,7 @@ def test_deleting_takes_a_second_click(desk: Desk) -> None:
 
 def test_the_chosen_row_stays_with_its_model_when_others_come_before_it(segmented: Desk) -> None:
     desk = segmented
-    publish(desk.logic.modelsFolder, "axial", "cores", OTHER_SEGMENTS)
-    desk.logic.renameModel("cores", "Cores")
-    desk.widget.exit()
-    desk.widget.enter()
+    desk.add_cores()
     choose_model(desk, "Cores")
     row = desk.ui.modelsTable.currentRow()
     desk.parameters.steps = 2
@@ -182,11 +178,17 @@ def test_the_folder_of_models_stays_while_something_works_with_them(
     desk.press_and_wait("cancelButton")
     assert edit.enabled
     type_folder(desk, str(tmp_path / "elsewhere"))
+    seen: list[Any] = []
+
+    def choose_meanwhile(_task: Any) -> None:
+        if not edit.enabled and not seen:
+            seen.append(edit.currentPath)
+            edit.currentPath = str(tmp_path / "elsewhere")
+            seen.append(desk.logic.modelsFolder)
+
+    desk.logic.onTaskChanged.append(choose_meanwhile)
     task = desk.logic.update(desk.segmentation, waitForCompletion=False)  # in the background
-    desk.wait_until(lambda: not edit.enabled)
-    assert edit.currentPath == ""
-    edit.currentPath = str(tmp_path / "elsewhere")
-    assert desk.logic.modelsFolder is None
     desk.wait_until(lambda: task.finished and edit.enabled)
+    assert seen == ["", None]
     assert desk.logic.modelsFolder is None
     assert "Boxes axial" in names(desk)
