@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -64,6 +65,7 @@ class Recipe:
         successive: plane whose slices each show one structure at most; ``None`` if there is none.
         tilted: slices of (subject, data folder, rotation) of tilted volumes, of which the model
             then keeps averages, too.
+        person: whom a subject shows, where a person can be more than one.
     """
 
     id: str
@@ -85,6 +87,23 @@ class Recipe:
     tilts: tuple[float, ...] = ()
     successive: SliceAxis | None = None
     tilted: Callable[[str, Path, Rotation], Sequence[SliceSample]] | None = None
+    person: Callable[[str], str] = str
+
+
+class Lesson(NamedTuple):
+    """A training that is over.
+
+    Attributes:
+        network: with the weights of the best epoch.
+        config: settings.
+        finished: how it ended.
+        samples: what was learned.
+    """
+
+    network: UNet
+    config: TrainingConfig
+    finished: TrainingFinished
+    samples: Sequence[SliceSample]
 
 
 def run(recipe: Recipe, argv: Sequence[str] | None = None) -> int:
@@ -100,10 +119,45 @@ def run(recipe: Recipe, argv: Sequence[str] | None = None) -> int:
     if arguments.keep_weights:
         renew(recipe, arguments.output / recipe.id, arguments, split)
         return 0
-    training, validation = (
-        samples_of(recipe, part, arguments) for part in (split.train, split.validation)
+    straight = samples_of(recipe, split.train, arguments)
+    checkpoint = arguments.checkpoint / f"{recipe.id}.safetensors"
+    lesson = learn(recipe, straight, split, arguments, checkpoint)
+    record = _provenance(recipe, lesson) | {
+        **learned_extent(recipe, arguments.data, split.train),
+        "seconds": round(time.monotonic() - began),
+        "threads": arguments.threads,
+        "precision": PRECISION,
+    }
+    model = described(recipe, lesson, record)
+    metrics = _measure(model, arguments.data, recipe, split)
+    phantoms = phantoms_of(recipe, straight, arguments.data)
+    save_model(
+        arguments.output / recipe.id,
+        replace(model.manifest, metrics=metrics),
+        model.network,
+        phantoms,
     )
-    phantoms = phantoms_of(recipe, training, arguments.data)
+    return 0
+
+
+def learn(
+    recipe: Recipe,
+    straight: Sequence[SliceSample],
+    split: Split,
+    arguments: argparse.Namespace,
+    checkpoint: Path,
+) -> Lesson:
+    """Train a new network on one part of a split, and choose its epoch by another.
+
+    Args:
+        recipe: what to train.
+        straight: slices of the subjects to learn from, to which generated ones are added.
+        split: of the subjects.
+        arguments: with ``data``, ``seed`` and ``epochs``.
+        checkpoint: file from which a killed training goes on.
+    """
+    training = list(straight)
+    validation = samples_of(recipe, split.validation, arguments)
     if recipe.generated is not None:
         for subject in split.train:
             training += recipe.generated(subject, arguments.data, arguments.seed)
@@ -111,7 +165,7 @@ def run(recipe: Recipe, argv: Sequence[str] | None = None) -> int:
     config = replace(recipe.config, seed=arguments.seed, epochs=arguments.epochs)
     torch.manual_seed(arguments.seed)
     network = build_network("funet", in_channels=1, num_classes=1 + len(recipe.segments))
-    arguments.checkpoint.mkdir(parents=True, exist_ok=True)
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
     finished = _follow(
         train(
             network,
@@ -119,34 +173,29 @@ def run(recipe: Recipe, argv: Sequence[str] | None = None) -> int:
             config=config,
             validation=[sample for sample in validation if sample.shows_structure],
             weights=[recipe.weight(sample) for sample in training],
-            checkpoint=arguments.checkpoint / f"{recipe.id}.safetensors",
+            checkpoint=checkpoint,
         )
     )
-    record = _provenance(recipe, training, config, finished) | {
-        **learned_extent(recipe, arguments.data, split.train),
-        "seconds": round(time.monotonic() - began),
-        "threads": arguments.threads,
-        "precision": PRECISION,
-    }
-    manifest = _description(recipe, network, config, record)
-    metrics = _measure(Model(manifest, network), arguments.data, recipe, split)
-    manifest = replace(manifest, metrics=metrics)
-    save_model(arguments.output / recipe.id, manifest, network, phantoms)
-    return 0
+    return Lesson(network, config, finished, training)
 
 
-def _description(
-    recipe: Recipe, network: UNet, config: TrainingConfig, record: dict[str, object]
-) -> Manifest:
-    return Manifest(
+def described(recipe: Recipe, lesson: Lesson, record: dict[str, object]) -> Model:
+    """Return the network with what is to be known of it.
+
+    Args:
+        recipe: what was trained.
+        lesson: how it ended.
+        record: of the training.
+    """
+    manifest = Manifest(
         id=recipe.id,
         family=recipe.id,
         name=recipe.name,
         description=recipe.description,
         segments=recipe.segments,
         preprocessing=recipe.preprocessing,
-        network=network.config,
-        loss=config.loss,
+        network=lesson.network.config,
+        loss=lesson.config.loss,
         created=utc_now(),
         licence=recipe.licence,
         one_piece=recipe.one_piece,
@@ -154,6 +203,7 @@ def _description(
         successive=recipe.successive,
         training=record,
     )
+    return Model(manifest, lesson.network)
 
 
 def samples_of(
@@ -168,14 +218,14 @@ def samples_of(
 
 
 def phantoms_of(
-    recipe: Recipe, training: Sequence[SliceSample], data: Path
+    recipe: Recipe, straight: Sequence[SliceSample], data: Path
 ) -> tuple[SliceSample, ...]:
     """Return what the model repeats: averages of straight slices, and as many of tilted ones."""
-    phantoms = phantom_slices(training, recipe.phantoms, recipe.phantom_side)
+    phantoms = phantom_slices(straight, recipe.phantoms, recipe.phantom_side)
     if recipe.tilted is None:
         return phantoms
     rotations = tilts_about(recipe.tilts)
-    subjects = dict.fromkeys(sample.subject for sample in training)
+    subjects = dict.fromkeys(sample.subject for sample in straight)
     for rotation in rotations:
         slices = [one for name in subjects for one in recipe.tilted(name, data, rotation)]
         count = recipe.phantoms // len(rotations)
@@ -186,11 +236,11 @@ def phantoms_of(
 def renew(recipe: Recipe, folder: Path, arguments: argparse.Namespace, split: Split) -> None:
     """Make all of a model again but its weights, its history and its texts."""
     model = load_model(folder)
-    training = samples_of(recipe, split.train, arguments)
-    phantoms = phantoms_of(recipe, training, arguments.data)
-    measured = model.manifest.training | {"precision": PRECISION}
+    straight = samples_of(recipe, split.train, arguments)
+    phantoms = phantoms_of(recipe, straight, arguments.data)
+    record = model.manifest.training | {"precision": PRECISION}
     manifest = replace(
-        model.manifest, tilts=recipe.tilts, successive=recipe.successive, training=measured
+        model.manifest, tilts=recipe.tilts, successive=recipe.successive, training=record
     )
     metrics = _measure(Model(manifest, model.network), arguments.data, recipe, split)
     kept = save_samples(folder / SAMPLES_NAME, phantoms)
@@ -244,40 +294,44 @@ def _follow(events: Iterable[TrainingEvent]) -> TrainingFinished:
     raise AssertionError("a training ends with TrainingFinished")
 
 
+def measured(
+    model: Model, data: Path, recipe: Recipe, subjects: Iterable[str]
+) -> dict[str, dict[str, float]]:
+    """Return the Dice of every structure on the whole volume of each subject."""
+    predictor = Predictor(model, precision=PRECISION)
+    scores = {}
+    for subject in subjects:
+        labels = predictor.predict(read_volume(data / "images" / f"{subject}.nii.gz")).label_map
+        reference = read_label_map(data / "labels" / f"{subject}.nii.gz").array
+        scores[subject] = {
+            segment.name: dice(labels.array, reference, segment.value)
+            for segment in recipe.segments
+        }
+        logger.info("%s %s", subject, {n: round(v, 3) for n, v in scores[subject].items()})
+    return scores
+
+
 def _measure(model: Model, data: Path, recipe: Recipe, split: Split) -> tuple[MetricRecord, ...]:
     """Return Dice of every structure on whole volumes of each group of test subjects."""
-    predictor = Predictor(model, precision=PRECISION)
     records = []
     for group, belongs in recipe.groups.items():
-        scores: dict[str, list[float]] = {segment.name: [] for segment in recipe.segments}
-        for subject in filter(belongs, split.test):
-            prediction = predictor.predict(read_volume(data / "images" / f"{subject}.nii.gz"))
-            reference = read_label_map(data / "labels" / f"{subject}.nii.gz").array
-            for segment in recipe.segments:
-                value = dice(prediction.label_map.array, reference, segment.value)
-                scores[segment.name].append(value)
-            logger.info("%s %s", subject, {n: round(v[-1], 3) for n, v in scores.items()})
-        for name, values in scores.items():
-            if values:
-                mean, deviation = float(np.mean(values)), float(np.std(values))
-                records.append(MetricRecord(group, name, "Dice", mean, deviation, len(values)))
-                logger.info("%s: %s Dice %.4f ± %.4f", group, name, mean, deviation)
+        scores = measured(model, data, recipe, filter(belongs, split.test))
+        for segment in recipe.segments if scores else ():
+            values = [one[segment.name] for one in scores.values()]
+            mean, deviation = float(np.mean(values)), float(np.std(values))
+            records.append(MetricRecord(group, segment.name, "Dice", mean, deviation, len(values)))
+            logger.info("%s: %s Dice %.4f ± %.4f", group, segment.name, mean, deviation)
     return tuple(records)
 
 
-def _provenance(
-    recipe: Recipe,
-    samples: Sequence[SliceSample],
-    config: TrainingConfig,
-    finished: TrainingFinished,
-) -> dict[str, object]:
+def _provenance(recipe: Recipe, lesson: Lesson) -> dict[str, object]:
     return {
         "command": f"python Training/train_{recipe.id.partition('-')[0]}.py "
-        f"--seed {config.seed} --epochs {config.epochs}",
-        "best_epoch": finished.best_epoch,
-        "ended": finished.reason,
-        "samples": len(samples),
-        "subjects": sorted({sample.subject for sample in samples}),
-        "data_sha256": data_digest(samples),
+        f"--seed {lesson.config.seed} --epochs {lesson.config.epochs}",
+        "best_epoch": lesson.finished.best_epoch,
+        "ended": lesson.finished.reason,
+        "samples": len(lesson.samples),
+        "subjects": sorted({sample.subject for sample in lesson.samples}),
+        "data_sha256": data_digest(lesson.samples),
         "versions": versions(),
     }

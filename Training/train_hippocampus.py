@@ -34,6 +34,11 @@ PREPROCESSING = Preprocessing(slice_axis="sagittal", spacing=(1.0, 1.0), intensi
 HIPPOCAMPUS = Code("SCT", "5366008", "Hippocampus")
 
 
+def person_of(subject: str) -> str:
+    """Return whom a crop shows: 2n - 1 and 2n are the two sides of one person."""
+    return f"person_{(int(subject.rpartition('_')[2]) + 1) // 2:03d}"
+
+
 def samples_of(subject: str, data: Path, seed: int) -> tuple[SliceSample, ...]:
     """Return every slice; the label maps are complete."""
     del seed
@@ -95,6 +100,7 @@ RECIPE = Recipe(
     tilted=tilted_samples,
     tilts=(10.0, 20.0),  # better on folds of the training subjects than one tilt or none
     successive="coronal",  # the experts parted anterior from posterior at a coronal slice
+    person=person_of,
     groups={"subjects never seen (Decathlon Task04)": bool},  # all of them
 )
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import corrections_report
+import cross_validation_report
 import from_nothing_report
 import midbrain_pictures_report
 import slices_to_target_report
@@ -36,6 +37,7 @@ RESULTS = ROOT / "Resources" / "Results"
 # nothing else, by the names of the result files; a .png that shows images stays. A result that is
 # not listed goes to the page as its benchmark left it.
 REPORTS: dict[str, Callable[[dict[str, Any], Path], None]] = {
+    "cross_validation_*.json": cross_validation_report.write_report,
     "corrections_*.json": corrections_report.write_report,
     "ablation_*.json": corrections_report.write_report,
     "own_models_*.json": corrections_report.write_report,

@@ -139,6 +139,7 @@ def demo(sources: Sources) -> Blocks:
 # The sections of the page, in its order; one without results is left out.
 SECTIONS: Mapping[str, Callable[[Sources], Blocks]] = {
     "Models that ship": shipped_models,
+    "Recipes of the models that ship, cross-validated": reports("cross_validation_*.json"),
     "The paper's protocol": paper_protocol,
     "Whole slices instead of their middle": comparisons("compare_midbrain_whole_slices"),
     "Losses": comparisons(

@@ -89,6 +89,7 @@ TITLES = {
     "losses_hippocampus": "Losses on the hippocampus",
     "compare_hippocampus": "Hippocampus, anterior and posterior part",
     "compare_acdc": "Heart: ventricles and myocardium",
+    "cross_validation_hippocampus-t1": "Hippocampus, anterior and posterior part",
     "corrections_hippocampus-t1_contrast": "Corrections on an inverted contrast (hippocampus)",
     "corrections_hippocampus-t1_scanner": "Corrections on another scanner (hippocampus)",
     "corrections_midbrain-t1_scanner": "Corrections on another scanner (midbrain and substantia "
