@@ -97,8 +97,8 @@ class FineTuneConfig:
     def is_far(self, distance: float) -> bool:
         """Return whether weights so far from the base's may have forgotten some of its task.
 
-        Nothing was forgotten at 0.3 of the way, 0.01 of the Dice at 0.6, and at most 0.03
-        (Resources/Results, what a correction is worth).
+        At 0.6 of the way, 0.02 of the Dice was forgotten, and less than 0.01 by those that went
+        back farther (Resources/Results, what a correction is worth).
         """
         return distance > sum(self.distances) / 2
 
