@@ -66,15 +66,15 @@ def folds(recipe: Recipe, subjects: Sequence[str], count: int, seed: int) -> lis
     return splits
 
 
-def cross_validate(recipe: Recipe, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Train and measure every fold that the result file does not hold yet.
+def cross_validate(recipe: Recipe, arguments: argparse.Namespace) -> None:
+    """Train and measure every fold that the result file does not hold yet, and store it there.
 
     Args:
         recipe: what to train.
         arguments: of the command line.
 
-    Returns:
-        The content of the file.
+    Raises:
+        InputError: if the file was made with other settings.
     """
     path = arguments.output / f"cross_validation_{recipe.id}.json"
     split = read_split(recipe.split)
@@ -111,7 +111,6 @@ def cross_validate(recipe: Recipe, arguments: argparse.Namespace) -> dict[str, A
         record["seconds"] = round(record["seconds"] + time.monotonic() - began, 1)
         with atomic_file(path) as temporary:
             temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    return record
 
 
 def _gone_on_with(path: Path, wanted: Mapping[str, Any]) -> dict[str, Any]:
