@@ -28,7 +28,6 @@ from stored_records import open_record, read_split, write_record
 
 from funet.annotations.samples import samples_from_volume
 from funet.annotations.structures import Structures
-from funet.loss_config import LossConfig
 from funet.models.model import Model
 from funet.models.store import ModelStore
 from funet.training.learning import ModelPlan, ModelTrained, train_model
@@ -40,11 +39,10 @@ logger = logging.getLogger("from_nothing")
 
 
 def ways() -> Mapping[str, TrainingConfig]:
-    """How a new model may be trained, with equally many steps."""
+    """How a new model may be trained, in equally many epochs."""
     practice = training_preset("practice")
     return {
         "practice": practice,
-        "practice, feedback weight": replace(practice, loss=LossConfig(dice_weight=1.0)),
         "paper": replace(training_preset("paper"), epochs=practice.epochs),
     }
 
@@ -74,6 +72,7 @@ def learn(
         network="funet",
         preprocessing=manifest.preprocessing,
         config=replace(config, seed=seed, device="cpu"),
+        learn_held_out=config.averaging is not None,  # as the presets are used
     )
     *_, trained = train_model(Structures(manifest.segments, samples), plan)
     assert isinstance(trained, ModelTrained)

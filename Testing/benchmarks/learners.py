@@ -147,8 +147,7 @@ def from_scratch(lesson: Lesson) -> UNet:
         torch.manual_seed(lesson.seed)
         network = build_network("funet", in_channels=1, num_classes=config.num_classes)
     settings = replace(training_preset("practice"), seed=lesson.seed, device="cpu")
-    # As many steps as slices would give epochs of a single batch no fair chance.
-    return _trained(network, lesson.corrections, replace(settings, steps_per_epoch=3))
+    return _trained(network, lesson.corrections, settings)
 
 
 def head_only(lesson: Lesson) -> UNet:

@@ -134,6 +134,52 @@ def test_without_validation_nothing_is_measured() -> None:
     assert last.finished.best_score is None
 
 
+def test_few_slices_are_all_learned_once_one_part_has_measured_the_model(
+    trained: ModelTrained,
+) -> None:
+    *events, last = train_model(structures(study()), plan(learn_held_out=True))
+    all_at_once = run(structures(study()), plan(validation_share=0.0))
+    assert same_weights(last.model.network, all_at_once.model.network)
+    before, after = trained.model.manifest.metrics, last.model.manifest.metrics
+    assert [record.mean for record in after] == [record.mean for record in before]
+    measured_on = {record.data for record in after}
+    assert measured_on == {"4 validation slices of 1 subject, which it then learned, too"}
+    epochs = [(one.epoch, one.epochs) for one in events if isinstance(one, EpochFinished)]
+    assert epochs == [(n, 6) for n in range(1, 7)]
+
+
+def test_many_slices_are_not_learned_again() -> None:
+    short = replace(CONFIG, epochs=1, steps_per_epoch=1)
+    events = list(train_model(structures(study(3, 17)), plan(config=short, learn_held_out=True)))
+    assert sum(isinstance(event, EpochFinished) for event in events) == 1
+
+
+def test_a_training_killed_while_all_slices_are_learned_goes_on_to_the_same_weights(
+    tmp_path: Path,
+) -> None:
+    checkpoint = tmp_path / "state.safetensors"
+    events = train_model(structures(study()), plan(learn_held_out=True), checkpoint=checkpoint)
+    for event in events:
+        if isinstance(event, StepFinished) and event.epoch == 5:
+            break
+    events.close()
+    *earlier, last = train_model(
+        structures(study()), plan(learn_held_out=True), checkpoint=checkpoint
+    )
+    assert Note("Resumed after epoch 3 of 3.") in earlier
+    whole = run(structures(study()), plan(learn_held_out=True))
+    assert same_weights(last.model.network, whole.model.network)
+    assert last.model.manifest.metrics == whole.model.manifest.metrics
+
+
+def test_the_time_limit_is_that_of_both_parts() -> None:
+    long = replace(CONFIG, epochs=1000, max_seconds=4.0)
+    events = train_model(structures(study()), plan(config=long, learn_held_out=True))
+    first = next(event for event in events if isinstance(event, StepFinished))
+    events.close()
+    assert 3 < first.seconds_left < 5
+
+
 def test_names_that_no_model_can_have_are_refused_before_the_training() -> None:
     twice = Structures((SEGMENTS[0], replace(SEGMENTS[0], value=2)), tuple(study()))
     with pytest.raises(ModelError, match="different names"):

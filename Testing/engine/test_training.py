@@ -261,3 +261,10 @@ def test_bfloat16_training_stays_close_to_float32():
         )
         scores.append(events[-1].best_score)
     assert abs(scores[0] - scores[1]) < 0.1
+
+
+def test_few_samples_are_learned_in_no_fewer_batches_than_asked_for():
+    config = replace(training_preset("practice"), epochs=1, augmentation=None, device="cpu")
+    events = train(tiny_network(), disc_slices(2, sides=(32, 32)), config=config)
+    steps = [event.step for event in events if isinstance(event, StepFinished)]
+    assert steps == [1, 2, 3]

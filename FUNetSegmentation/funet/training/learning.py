@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,14 @@ from .checkpoints import data_digest
 from .events import Note, TrainingEvent, TrainingFinished
 from .finetuning import FineTuneConfig, FineTuningFinished, fine_tune
 from .loop import train
+from .parts import as_part
 from .presets import TrainingConfig
 from .replay import kept_for_replay, recall
 from .validation import score_slices
+
+# Up to so many slices, learning all of them again takes minutes and is worth it: of three, the one
+# that chooses the epoch is a third of what somebody drew.
+_FEW_SLICES = 50
 
 _NOT_SUCCESSIVE = (
     "The corrected slices do not part the structures at {plane} slices as version {version} does, "
@@ -66,6 +71,7 @@ class ModelPlan:
     preprocessing: Preprocessing
     config: TrainingConfig
     validation_share: float = 0.2
+    learn_held_out: bool = False
     command: str = ""
 
     def __post_init__(self) -> None:
@@ -82,7 +88,7 @@ class ModelTrained:
     Attributes:
         model: network and description.
         samples: slices to keep with it, so that a retraining can repeat them.
-        finished: how the training ended.
+        finished: how the training ended, the second one if all slices were learned again.
     """
 
     model: Model
@@ -131,32 +137,49 @@ def train_model(
     for text in (*structures.notes, split.note):
         if text:
             yield Note(text)
-    finished: TrainingFinished | None = None
-    for event in train(
+    few = len(structures.samples) <= _FEW_SLICES
+    again = plan.learn_held_out and few and bool(split.validation)
+    parts, config = (2 if again else 1), plan.config
+    if config.max_seconds is not None:
+        config = replace(config, max_seconds=config.max_seconds / parts)
+    events = train(
         network,
         split.training,
-        config=plan.config,
+        config=config,
         validation=split.validation,
         cancel=cancel,
         checkpoint=checkpoint,
         checkpoint_seconds=checkpoint_seconds,
-    ):
-        yield event
-        if isinstance(event, TrainingFinished):
-            finished = event
-    assert finished is not None  # the last event of every training
+    )
+    finished = yield from as_part(_to_the_end(events), 0, parts)
+    metrics = _validation_metrics(manifest, network, split.validation, plan.config, again=again)
+    if again:
+        network = _new_network(plan, len(structures.segments))
+        # Without a checkpoint: a killed training begins this short part anew.
+        events = train(network, structures.samples, config=config, cancel=cancel)
+        finished = yield from as_part(_to_the_end(events), 1, parts)
     ending = {
-        "epochs": plan.config.epochs,
+        "epochs": config.epochs,
         "best_epoch": finished.best_epoch,
         "ended": finished.reason,
     }
     manifest = replace(
-        manifest,
-        created=utc_now(),
-        training=manifest.training | ending,
-        metrics=_validation_metrics(manifest, network, split.validation, plan.config),
+        manifest, created=utc_now(), training=manifest.training | ending, metrics=metrics
     )
     yield ModelTrained(Model(manifest, network), kept_for_replay((), structures.samples), finished)
+
+
+def _to_the_end(
+    events: Iterator[TrainingEvent],
+) -> Generator[TrainingEvent, None, TrainingFinished]:
+    """Pass the events of a training on, and return the last one."""
+    finished: TrainingFinished | None = None
+    for event in events:
+        yield event
+        if isinstance(event, TrainingFinished):
+            finished = event
+    assert finished is not None  # the last event of every training
+    return finished
 
 
 def fine_tune_model(
@@ -290,6 +313,8 @@ def _validation_metrics(
     network: UNet,
     validation: Sequence[SliceSample],
     config: TrainingConfig,
+    *,
+    again: bool,
 ) -> tuple[MetricRecord, ...]:
     if not validation:
         return ()
@@ -302,7 +327,10 @@ def _validation_metrics(
     )
     network.to("cpu")
     subjects = len({sample.subject for sample in validation})
-    data = f"{len(validation)} validation slices of {subjects} subject{'s' if subjects > 1 else ''}"
+    slices = f"{len(validation)} validation slice{'s' if len(validation) > 1 else ''}"
+    data = f"{slices} of {subjects} subject{'s' if subjects > 1 else ''}"
+    if again:
+        data += ", which it then learned, too"
     return _metrics(manifest, data, score.dice)
 
 

@@ -105,7 +105,9 @@ class _Trainer:
             weights=weights,
             seed=config.seed,
         )
-        self._steps = config.steps_per_epoch or self._batches.steps_per_pass
+        self._steps = config.steps_per_epoch or max(
+            self._batches.steps_per_pass, config.least_steps
+        )
         self._ahead = BatchesAhead(self._make_batch, config.epochs * self._steps)
         device, notes = choose_device(config.device)
         self._network, device, more_notes = place_where_it_fits(network, device)

@@ -21,7 +21,9 @@ class TrainingConfig:
 
     Attributes:
         epochs: passes of ``steps_per_epoch`` steps.
-        steps_per_epoch: batches in an epoch; ``None`` shows every sample about once.
+        steps_per_epoch: batches in an epoch; ``None`` shows every sample about once, and takes
+            no fewer batches than ``least_steps``.
+        least_steps: see ``steps_per_epoch``.
         batch_size: slices in a batch.
         learning_rate: largest step size of the optimiser.
         weight_decay: decoupled weight decay (AdamW); 0 is plain Adam.
@@ -46,6 +48,7 @@ class TrainingConfig:
 
     epochs: int = 400
     steps_per_epoch: int | None = None
+    least_steps: int = 1
     batch_size: int = 5
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
@@ -66,7 +69,7 @@ class TrainingConfig:
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "batch_size", "least_steps"):
             if getattr(self, name) < 1:
                 raise InputError(f"The training setting '{name}' must be at least 1.")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
@@ -97,6 +100,8 @@ def training_preset(name: str) -> TrainingConfig:
     if name == "practice":
         return TrainingConfig(
             epochs=60,
+            # A single batch of three slices in an epoch taught too little of other volumes.
+            least_steps=3,
             batch_size=8,
             weight_decay=1e-4,
             schedule="cosine",

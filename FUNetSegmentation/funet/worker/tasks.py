@@ -139,6 +139,7 @@ def train(arguments: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
         network="funet",
         preprocessing=preprocessing,
         config=replace(training_preset("practice"), **arguments.get("options", {})),
+        learn_held_out=True,
     )
     structures = _structures(arguments, segments, preprocessing, context)
     require_every_class(structures.samples, [segment.name for segment in segments])
