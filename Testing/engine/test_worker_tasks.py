@@ -188,6 +188,8 @@ def test_a_new_model_is_trained_from_a_few_drawn_slices(client, store):
     assert model.manifest.training["subjects"]["phantom 0"] == 3
     assert model.manifest.training["extent_mm"] == [26, 27]
     assert result["notes"] == []  # two subjects: one to learn from, one to validate with
+    measured_on = model.manifest.metrics[0].data
+    assert measured_on.endswith("of 1 subject, which it then learned, too")
 
 
 def test_what_the_user_should_know_comes_with_the_new_model(client, store):
