@@ -195,7 +195,9 @@ def _figure(groups: Sequence[Group]) -> Figure:
         _curves(panels[1], groups, "others", "corrected slices", "other volumes")
         _curves(panels[2], groups, "same", "seconds", "never corrected, against time")
         lines, names = panels[0].get_legend_handles_labels()
-        figure.legend(lines, names, loc="outside lower center", ncols=3, frameon=False)
+        figure.legend(
+            lines, names, loc="outside lower center", ncols=3, frameon=False, handlelength=5
+        )
     else:
         _bars(figure.subplots(1, 3, sharey=True), groups)
     return figure
@@ -204,7 +206,7 @@ def _figure(groups: Sequence[Group]) -> Figure:
 def _curves(panel: Axes, groups: Sequence[Group], where: str, along: str, title: str) -> None:
     arms = list(dict.fromkeys(group.arm for group in groups))
     # Thinner and thinner, so that of equal curves all are seen.
-    widths = np.linspace(5.5, 1.2, len(arms))
+    widths = np.linspace(4.5, 1.2, len(arms))
     ceiling = float(np.mean([group.mean(f"{where}_ceiling") for group in groups]))
     least = min(1.0, ceiling)  # a trial's may have learned nothing
     for rank, (arm, width) in enumerate(zip(arms, widths, strict=True)):
