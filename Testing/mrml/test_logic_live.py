@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from logic_tools import pump_until
-from scene_nodes import paint, slice_view, volume_of
+from scene_nodes import make_surfaces_the_source, paint, slice_view, volume_of
 from threshold_models import boxes, image, labels_of
 
 from FUNetSegmentationLib.scene.history import ReviewHistory
@@ -122,6 +122,16 @@ def test_nothing_is_written_while_a_button_is_pressed_or_the_user_has_just_edite
     bench.wait(1)
     assert bench.model == "boxes.v2"
     assert bench.logic.correctedSlices(bench.node) == (4, 7)
+
+
+def test_nothing_is_learned_for_a_segmentation_that_cannot_take_the_prediction(bench):
+    bench.correct(4)
+    bench.node.CreateClosedSurfaceRepresentation()
+    make_surfaces_the_source(bench.node)
+    bench.wait(2 * QUIET)
+    assert bench.live.state == "watching"
+    assert "made of surfaces" in bench.live.message
+    assert not bench.logic.busy
 
 
 def test_what_was_edited_since_is_not_overwritten(bench):

@@ -11,6 +11,7 @@ from funet.errors import FunetError
 from ..scene.history import ReviewHistory
 from ..scene.labels import content_digests
 from ..scene.segmentation_nodes import alive
+from ..scene.writing import require_writable
 from ..translation import tr as _
 from .applying import Prediction
 from .logic import SegmentationLogic
@@ -186,6 +187,7 @@ class LiveLearning:
         ]
         if axis is None or not finished:
             return frozenset()
+        require_writable(self._node, history.volume_node)  # now, not when it is learned
         content = content_digests(
             self._node, history.segment_ids.values(), history.volume_node, axis
         )
