@@ -81,7 +81,7 @@ class FineTuneConfig:
     least_for_held_out: int = 4
     learn_held_out: bool = True
     averaging: float | None = 0.9
-    distances: tuple[float, float] = (0.25, 0.5)
+    distances: tuple[float, float] = (0.25, 0.6)
     dice_to_keep: float = 0.8
     augmentation: Augmentation | None = field(default_factory=lambda: _SLIGHT_CHANGES)
     crop: tuple[int, int] | None = (_PATCH_SIDE, 160)
