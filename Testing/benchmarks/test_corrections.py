@@ -155,7 +155,7 @@ def test_a_changed_volume_keeps_its_grid_and_depends_on_the_seed(
 def test_a_new_structure_is_learned_from_three_slices(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = replace(training_preset("practice"), epochs=6)
+    config = replace(training_preset("practice"), epochs=6, least_steps=1)
     monkeypatch.setattr(from_nothing, "ways", lambda: {"practice": config})
     words = ["--like", MODEL, "--data", str(shared_data / "hippocampus"), "--output", str(tmp_path)]
     assert from_nothing.main([*words, "--subjects", "1", "--seeds", "1", "--counts", "3"]) == 0
@@ -169,7 +169,7 @@ def test_a_new_structure_is_learned_from_three_slices(
 def test_a_model_of_ones_own_learns_the_corrections_of_another_volume(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = replace(training_preset("practice"), epochs=6)
+    config = replace(training_preset("practice"), epochs=6, least_steps=1)
     monkeypatch.setattr(own_models, "ways", lambda: {"practice": config})
     some = ("ours", "ours, weights going back")
     monkeypatch.setattr(own_models, "ARMS", {name: own_models.ARMS[name] for name in some})
