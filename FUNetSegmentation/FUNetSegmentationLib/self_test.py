@@ -20,7 +20,7 @@ from .scene.structures import ensure_segments, new_structures, segments_of_model
 from .scene.writing import draw_slices
 from .workflow.logic import SegmentationLogic
 
-EPOCHS = 40
+EPOCHS = 14
 STEPS = 20
 DRAWN_SLICES = (3, 6, 9, 12, 15)
 AXIAL = 0  # axis of the phantom's slices in its (K, J, I) array

@@ -13,7 +13,7 @@ import slicer
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "EPOCHS", 2)
+        patch.setattr(demo, "EPOCHS", 1)
         patch.setattr(demo, "STEPS", 2)
         assert demo.main(["--output", str(folder)]) == 0
     return folder
