@@ -170,7 +170,7 @@ def model_plan(arguments: argparse.Namespace) -> ModelPlan:
         preprocessing=preset_preprocessing(arguments.preset, axes),
         config=_training_config(arguments),
         validation_share=arguments.validation,
-        # By the paper's constant rate, the last epoch is worse than the best as often as not.
+        # The paper's constant rate leaves no reason to trust the last epoch unseen.
         learn_held_out=arguments.preset == "practice",
         command=typed_command(arguments.words),
     )

@@ -60,6 +60,8 @@ class ModelPlan:
         config: settings of the training.
         validation_share: share of the subjects (of the slices, where there is one subject) by
             which the best epoch is chosen, from 0 to 0.9.
+        learn_held_out: whether a model of at most 50 slices, once it is measured, is made again
+            from all of them; its weights are then those of the last epoch.
         command: what the user typed, for the model's description.
 
     Raises:
