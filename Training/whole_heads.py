@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from smooth_fields import enlarged
 
 from funet.images.geometry import Geometry, SliceOrder
 from funet.images.segmentations import LabelMap
@@ -128,5 +129,4 @@ def _painted(
 def _bias(shape: tuple[int, ...], generator: np.random.Generator) -> NDArray[np.float32]:
     """Return a smooth field as of a receive coil, strongest on one side."""
     coarse = generator.normal(0.0, generator.uniform(0.0, 0.5), (4, 4, 4))
-    field = ndimage.zoom(coarse, [side / 4 for side in shape], order=3)
-    return np.exp(field).astype(np.float32)
+    return np.exp(enlarged(coarse, shape)).astype(np.float32)

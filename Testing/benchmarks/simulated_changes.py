@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Training"))
+
+from smooth_fields import enlarged
 
 from funet.images.volumes import Volume
 
@@ -36,8 +42,8 @@ def _other_scanner(image: Floats, rng: np.random.Generator) -> Floats:
     """Flatter tissue contrast, a strong coil field, less resolution and more noise."""
     image = ndimage.gaussian_filter(image**0.5, 0.8)
     coarse = rng.normal(0.0, 0.35, (3, 3, 3))
-    field = ndimage.zoom(coarse, [side / 3 for side in image.shape], order=3)
-    return _noisy(image * np.exp(field).astype(np.float32), rng)
+    field = np.exp(enlarged(coarse, image.shape)).astype(np.float32)
+    return _noisy(image * field, rng)
 
 
 def _other_contrast(image: Floats, rng: np.random.Generator) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,18 @@ import own_models
 import pytest
 import torch
 from corrections_report import groups_of, table_of, write_report
-from learners import Lesson, decoder_only, head_only, ours
+from learners import InRounds, Lesson, decoder_only, head_only, ours
 from simulated_changes import CHANGES, changed
 from simulated_reader import World, read_subject
 from simulated_reader import simulate as simulate_reader
+from trial_models import with_one_view
 
 from funet.annotations.samples import samples_from_volume
 from funet.loss_config import LossConfig
 from funet.models.model import load_samples_of
 from funet.models.store import ModelStore
 from funet.networks import UNet
+from funet.training.finetuning import FineTuneConfig
 from funet.training.presets import training_preset
 
 MODEL = "hippocampus-t1"
@@ -41,9 +44,12 @@ def simulate(shared_data: Path, folder: Path, *more: str) -> dict[str, Any]:
     return record
 
 
+@pytest.mark.usefixtures("one_view")
 def test_corrected_slices_teach_a_new_contrast_and_a_second_run_repeats_nothing(
-    shared_data: Path, tmp_path: Path
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    quick = FineTuneConfig(steps=30, device="cpu")
+    monkeypatch.setattr(corrections, "InRounds", partial(InRounds, quick))
     record = simulate(shared_data, tmp_path, "--arms", "ours, worklist, kept")
     rounds = record["records"]
     assert [(one["subject"], one["corrected"]) for one in rounds] == [
@@ -56,7 +62,7 @@ def test_corrected_slices_teach_a_new_contrast_and_a_second_run_repeats_nothing(
 
 
 def test_a_reader_by_eye_draws_slices_spread_over_the_structure(shared_data: Path) -> None:
-    base = ModelStore().load(MODEL)
+    base = with_one_view(ModelStore().load(MODEL))
     subject = read_subject(shared_data / "hippocampus", "hippocampus_001", "contrast")
     world = World(base, base, subject, [subject], [subject], (), 0)
     drawn: list[set[int]] = []
@@ -75,7 +81,7 @@ def test_a_reader_by_eye_draws_slices_spread_over_the_structure(shared_data: Pat
 
 
 def test_a_ceiling_is_shown_the_corrected_slices_as_the_model_is(shared_data: Path) -> None:
-    base = ModelStore().load(MODEL)
+    base = with_one_view(ModelStore().load(MODEL))
     subject = read_subject(shared_data / "hippocampus", "hippocampus_001", "scanner")
     # As if the corrected slice showed the structure that comes first wherever there is any.
     drawn = replace(subject.reference, array=np.minimum(subject.reference.array, 1))
@@ -100,7 +106,7 @@ def test_only_who_learns_in_rounds_is_new_for_every_volume() -> None:
 @pytest.fixture(scope="module")
 def lesson(shared_data: Path) -> Lesson:
     """One corrected slice."""
-    base = ModelStore().load(MODEL)
+    base = with_one_view(ModelStore().load(MODEL))
     subject = read_subject(shared_data / "hippocampus", "hippocampus_001", "scanner")
     samples = samples_from_volume(
         subject.volume, subject.reference, base.manifest.preprocessing, annotated=[15]
@@ -152,6 +158,7 @@ def test_a_changed_volume_keeps_its_grid_and_depends_on_the_seed(
     assert np.array_equal(first.array, other.array) == (change == "none")
 
 
+@pytest.mark.usefixtures("one_view")
 def test_a_new_structure_is_learned_from_three_slices(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,18 +173,24 @@ def test_a_new_structure_is_learned_from_three_slices(
     assert "| practice | 3 |" in (tmp_path / "from_nothing_hippocampus.md").read_text("utf-8")
 
 
+@pytest.mark.usefixtures("one_view")
 def test_a_model_of_ones_own_learns_the_corrections_of_another_volume(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(training_preset("practice"), epochs=6, least_steps=1)
     monkeypatch.setattr(own_models, "ways", lambda: {"practice": config})
-    some = ("ours", "ours, weights going back")
-    monkeypatch.setattr(own_models, "ARMS", {name: own_models.ARMS[name] for name in some})
+    quick = partial(ours, steps=25)
+
+    def going_back(lesson: Lesson) -> UNet:
+        return quick(replace(lesson, replay_is_all=False))
+
+    arms = {"ours": quick, "ours, weights going back": going_back}
+    monkeypatch.setattr(own_models, "ARMS", arms)
     words = ["--like", MODEL, "--data", str(shared_data / "hippocampus"), "--output", str(tmp_path)]
     assert own_models.main([*words, "--subjects", "2", "--seeds", "1", "--counts", "1"]) == 0
     path = tmp_path / "own_models_hippocampus.json"
     found = json.loads(path.read_text(encoding="utf-8"))["records"]
-    assert [one["arm"] for one in found] == [*some] * 2
+    assert [one["arm"] for one in found] == [*arms] * 2
     assert np.mean([one["same_after"] - one["same_before"] for one in found]) > 0.1
     text = path.with_suffix(".md").read_text(encoding="utf-8")
     assert "each taught by 5 slices of one volume" in text

@@ -15,6 +15,7 @@ from learners import InRounds, Lesson, ours
 from simulated_reader import World, order_of, read_subject, whole_dice
 from slices_to_target import correct_until
 from slices_to_target_report import table_of
+from trial_models import with_one_view
 
 from funet.annotations.samples import samples_from_volume
 from funet.models.model import load_samples_of
@@ -28,7 +29,7 @@ MODEL, SUBJECT = "hippocampus-t1", "hippocampus_001"
 @pytest.fixture(scope="module")
 def world(shared_data: Path) -> World:
     """A volume as another scanner would have made it."""
-    base = ModelStore().load(MODEL)
+    base = with_one_view(ModelStore().load(MODEL))
     subject = read_subject(shared_data / "hippocampus", SUBJECT, "scanner")
     return World(base, base, subject, [], [], (), 0)
 
@@ -85,6 +86,7 @@ def run(data: Path, folder: Path, *more: str) -> dict[str, Any]:
     return record
 
 
+@pytest.mark.usefixtures("one_view")
 def test_what_is_recorded_is_told_and_not_repeated(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
