@@ -12,6 +12,14 @@ from funet.evaluation.tables import Cell, Table, format_mean
 from funet.files import atomic_file
 
 _SHOWN = 3  # decimals
+# What others report of the same task, to compare with: who, volumes, and Dice of the structures.
+_PUBLISHED: Mapping[str, tuple[str, int, tuple[float, ...]]] = {
+    "hippocampus-t1": (
+        "nnU-Net, 2-D, five other folds (F. Isensee et al., Nature Methods 2021)",
+        260,
+        (0.8898, 0.8758),
+    ),
+}
 
 
 def write_report(record: Mapping[str, Any], stem: Path) -> None:
@@ -28,11 +36,14 @@ def write_report(record: Mapping[str, Any], stem: Path) -> None:
         for fold in sorted({one["fold"] for one in records})
     ]
     rows.append(("all", *_row(records, names)))
+    if record["model"] in _PUBLISHED:
+        who, volumes, means = _PUBLISHED[record["model"]]
+        rows.append((who, "–", str(volumes), *(f"{mean:.{_SHOWN}f}" for mean in means)))
     errors = (f"{name} {_standard_error(records, name):.{_SHOWN}f}" for name in names)
     text = (
         f"The recipe of {record['model']}, {record['epochs']} epochs for each of {record['folds']} "
         "models. Dice on the whole volumes of the persons that a model has not seen: mean ± "
-        "standard deviation over volumes. The standard error of the means of the last row, over "
+        "standard deviation over volumes. The standard error of the means over all, over "
         f"persons: {', '.join(errors)}.\n\n"
     )
     columns = ("persons", "volumes", *names)
