@@ -52,10 +52,11 @@ results: $(READY)
 bench: $(BENCH_READY)
 	$(BIN)/python Testing/benchmarks/speed.py
 
+# Python compiles what it runs, which is a small part of what is installed.
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --editable ".[dev]"
 	touch $(READY)
 
 $(QT_READY): $(READY) Testing/panel/install_system_libraries.sh

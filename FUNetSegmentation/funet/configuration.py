@@ -7,6 +7,7 @@ it is used: a setting that passed here can build a network or a loss without fur
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
@@ -47,7 +48,7 @@ class StrictConfig:
     title: ClassVar[str] = "settings"
 
     def __post_init__(self) -> None:
-        for name, hint in get_type_hints(type(self), include_extras=True).items():
+        for name, hint in _hints(type(self)).items():
             if get_origin(hint) is not ClassVar:
                 _check_value(f"{name} of the {self.title}", getattr(self, name), hint)
 
@@ -76,6 +77,12 @@ class StrictConfig:
             if field.default is dataclasses.MISSING and name not in values:
                 raise InputError(f"The {cls.title} lacks the entry {name!r}.")
         return cls(**values)
+
+
+@functools.cache
+def _hints(kind: type[StrictConfig]) -> Mapping[str, Any]:
+    """The annotations of settings, kept because reading them anew takes most of a check's time."""
+    return get_type_hints(kind, include_extras=True)
 
 
 def _check_value(name: str, value: Any, hint: Any) -> None:

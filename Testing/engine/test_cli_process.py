@@ -36,7 +36,7 @@ def test_a_process_ends_with_the_exit_code_and_without_a_traceback(tmp_path: Pat
 def test_an_interrupted_training_says_so_and_goes_on_with_the_same_command(
     study: Path, tmp_path: Path, shell: Shell
 ) -> None:
-    words = train_words(study, tmp_path / "m", "--checkpoint-every", 0)
+    words = train_words(study, tmp_path / "m", "--checkpoint-every", 0, "--epochs", 4)
     checkpoint = tmp_path / "m.checkpoint.safetensors"
     with subprocess.Popen(
         [sys.executable, "-m", "funet", *words],
@@ -59,7 +59,7 @@ def test_an_interrupted_training_says_so_and_goes_on_with_the_same_command(
     assert shell(*words) == 0
     assert "Resumed after epoch" in shell.err
     assert not checkpoint.exists()
-    assert load_model(tmp_path / "m").manifest.training["epochs"] == 12
+    assert load_model(tmp_path / "m").manifest.training["epochs"] == 4
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no broken pipes")

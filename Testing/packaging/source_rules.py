@@ -7,6 +7,7 @@ together are the *library*, and everything else (training scripts, demo, tests).
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
@@ -213,6 +214,7 @@ def _module_name(path: str) -> str:
     return name.removesuffix(".__init__")
 
 
+@functools.cache
 def _scope_imports(source: str, path: str) -> list[str]:
     return [name for _, name in _imports_of_a_scope(ast.parse(source).body, path)]
 
