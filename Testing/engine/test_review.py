@@ -94,6 +94,42 @@ def test_the_less_the_model_knows_the_less_a_neighbour_counts():
     assert ratios[4] < 0.2
 
 
+def test_slices_beyond_a_known_one_that_shows_nothing_come_last():
+    doubt = spread_doubt(np.ones(30), 1.0, {14: True, 18: True, 5: False, 25: False})
+    order = [item.slice_index for item in worklist(doubt.tolist())]
+    inside = {*range(6, 14), *range(15, 18), *range(19, 25)}
+    assert set(order[: len(inside)]) == inside
+    assert order[0] in (9, 10)  # halfway between two that are known
+
+
+@pytest.mark.parametrize(
+    ("shown", "worth_a_look"),
+    [
+        ({8: True, 14: False}, False),
+        ({8: True, 14: False, 20: True}, True),
+        ({14: False, 20: True, 28: False}, True),
+        ({14: False}, True),
+    ],
+)
+def test_an_end_is_where_known_slices_show_nothing_any_more(shown, worth_a_look):
+    doubt = spread_doubt(np.ones(30), 1.0, shown)
+    assert (doubt[24] > 0) == worth_a_look
+
+
+@pytest.mark.parametrize("lost", [0.25, 1.0])
+def test_neighbours_of_a_known_slice_can_wait(lost):
+    errors = np.full(30, 5.0)
+    alone, known = spread_doubt(errors, lost), spread_doubt(errors, lost, {20: True})
+    assert known[19] == known[21] == pytest.approx(5 * (1 - lost / (1 + 1 / 9)))
+    assert known[19] < alone[19]
+    assert known.argmax() in range(9, 13)
+
+
+def test_known_slices_change_no_doubt_where_the_model_knows_the_image():
+    errors = np.array([1.0, 9.0, 8.0, 7.0, 1.0, 0.5])
+    assert spread_doubt(errors, 0.0, {1: True, 3: False}).tolist() == errors.tolist()
+
+
 def test_volumes_of_one_slice_have_its_doubt():
     assert spread_doubt(np.array([3.0]), lost=0.0).tolist() == [3.0]
     assert spread_doubt(np.array([3.0]), lost=1.0).shape == (1,)

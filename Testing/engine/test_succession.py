@@ -14,7 +14,7 @@ from funet.annotations.conventions import are_successive
 from funet.annotations.samples import SliceSample
 from funet.errors import InputError
 from funet.images.geometry import SLICE_AXES, SliceAxis, SliceOrder, axis_across
-from funet.images.succession import count_out_of_succession, successive_labels
+from funet.images.succession import count_out_of_succession, known_slices, successive_labels
 from funet.images.volumes import Volume
 from funet.models.model import Model
 from funet.prediction.inference import Prediction, Predictor
@@ -126,6 +126,15 @@ def test_what_is_known_to_be_background_is_and_the_other_way_round() -> None:
     assert labels[0, 0] == 0
     assert labels[1, 1] == 2
     assert np.count_nonzero(labels) == 15
+
+
+def test_a_slice_is_known_as_a_whole_or_not_at_all() -> None:
+    known = np.full((4, 3, 5), 255, np.uint8)
+    known[0] = known[2] = 0
+    known[2, 1, 1] = 2
+    known[3, 0] = 1  # one row is known
+    assert known_slices(known, 0) == {0: False, 2: True}
+    assert known_slices(known, 1) == known_slices(known, 2) == {}
 
 
 def test_known_labels_of_another_volume_are_refused() -> None:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from tiny_models import tiny_manifest, tiny_network
 
-from funet.errors import Cancelled
+from funet.errors import Cancelled, InputError
+from funet.images.geometry import SliceOrder
 from funet.images.pieces import main_piece
 from funet.images.preprocessing import prepare_volume
 from funet.images.tilting import rotated, tilts_about
@@ -84,7 +85,7 @@ def test_how_little_is_known_is_judged_by_the_straight_view(volume, monkeypatch)
         network.head.bias[1] += 2.0
     seen: list[tuple[float, float]] = []
 
-    def noted(errors: np.ndarray, lost: float) -> np.ndarray:
+    def noted(errors: np.ndarray, lost: float, _: object) -> np.ndarray:
         seen.append((float(errors.sum()), lost))
         return errors
 
@@ -95,6 +96,28 @@ def test_how_little_is_known_is_judged_by_the_straight_view(volume, monkeypatch)
     (straight_errors, straight_lost), (mean_errors, lost) = seen
     assert mean_errors > 1.2 * straight_errors
     assert 0 < lost == straight_lost < 1
+
+
+@pytest.mark.parametrize("grid", all_storages(axial_grid(spacing=(1.0, 1.2, 2.0))))
+def test_slices_beyond_a_known_one_without_structures_are_worth_no_look(straight, grid):
+    volume = phantom_volume(grid)
+    free = straight.predict(volume)
+    order = SliceOrder.from_geometry(grid, straight.manifest.preprocessing.slice_axis)
+    known = np.full(grid.shape, 255, np.uint8)
+    order.to_stack(known)[3] = 0  # a view
+    order.to_stack(known)[7] = 1
+    told = straight.predict(volume, known=known)
+    assert np.array_equal(told.label_map.array, free.label_map.array)
+
+    in_stack = [order.stack_index(index) for index in range(len(free.doubt))]
+    before, after = free.doubt[in_stack], told.doubt[in_stack]
+    assert after[:3].max() < 0.5 * before[:3].max()
+    assert after[:3].max() < 0.5 * after[8:].max()
+
+
+def test_known_labels_of_another_grid_are_refused(straight, volume):
+    with pytest.raises(InputError, match="do not belong to a volume of"):
+        straight.predict(volume, known=np.zeros((2, 3, 4), np.uint8))
 
 
 def test_all_ways_to_store_a_volume_give_the_same_labels(tilting):

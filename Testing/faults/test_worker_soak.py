@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ pytestmark = pytest.mark.case(10, 12)
 
 
 def test_tasks_with_cancels_and_a_kill_leave_nothing(tmp_path: Path) -> None:
+    gc.collect()  # what other tests of this process left open
     entries, found = run(tmp_path, 12, 32)
     assert {one.fate for one in entries} == ENDS.keys(), "choose a seed with every fate"
     assert found["last_prediction_equals_first"]

@@ -10,7 +10,11 @@ import pytest
 from scene_nodes import draw, volume_of
 from threshold_models import boxes, image, labels_of, publish
 
+from funet.images.succession import known_slices
+from funet.models.manifest import read_manifest
 from FUNetSegmentationLib.scene.history import ReviewHistory
+from FUNetSegmentationLib.scene.volumes import snapshot
+from FUNetSegmentationLib.workflow.known_slices import known_labels
 from FUNetSegmentationLib.workflow.logic import SegmentationLogic
 
 MODEL = "in-turn"
@@ -100,6 +104,21 @@ def test_with_another_model_they_stay_as_they_were(own_logic: Any, a_volume: Any
     segment = own_logic.segment(a_volume, "boxes", segmentationNode=node, device="cpu")
     others = np.delete(labels_of(segment, a_volume), CORRECTED, 0)
     np.testing.assert_array_equal(others, np.delete(boxes(), CORRECTED, 0))
+
+
+def test_every_model_is_told_of_the_judged_slices(
+    own_logic: Any, a_volume: Any, tmp_path: Any
+) -> None:
+    """Its worklist then knows what they show."""
+    node = own_logic.segment(a_volume, "boxes", device="cpu")
+    grid, model = snapshot(a_volume).geometry, read_manifest(tmp_path / "models" / "boxes")
+    assert known_labels(node, a_volume, grid, model) is None
+    correct(node, a_volume)
+    own_logic.acceptSlice(node, 0)
+    known = known_labels(node, a_volume, grid, model)
+    assert known is not None
+    assert known_slices(known, 0) == {0: False, CORRECTED: True}
+    np.testing.assert_array_equal(known[CORRECTED], moved_border()[CORRECTED])
 
 
 def test_a_missing_segment_is_no_correction(in_turn: Any, a_volume: Any) -> None:

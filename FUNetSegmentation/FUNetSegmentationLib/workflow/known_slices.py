@@ -1,4 +1,4 @@
-"""What a person has said of a volume already, for models that can do with it."""
+"""What a person has said of a volume already, which a prediction makes use of."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def known_labels(
 ) -> NDArray[np.uint8] | None:
     """Return the labels of the slices that are corrected, accepted, or drawn by hand.
 
-    Only models whose structures follow one another make use of them: one such slice shows where
-    one structure gives way to the next.
+    They tell the worklist where there is nothing more to see, and models whose structures follow
+    one another at which slice one gives way to the next.
 
     Args:
         segmentation_node: the node.
@@ -39,13 +39,11 @@ def known_labels(
 
     Returns:
         uint8 (K, J, I) on the grid of the volume, 255 in all other slices; ``None`` if there are
-        no such slices, not all structures have a segment, or the model makes no use of them.
+        no such slices, or not all structures have a segment.
 
     Raises:
         InputError: if the slices were judged on another volume or in another plane.
     """
-    if model.successive is None:
-        return None
     ids = segments_of_model(segmentation_node, model.segments)
     axis = slice_axis_of(grid, model.preprocessing.slice_axis)
     judged = judged_slices(segmentation_node, ids, volume_node, axis)

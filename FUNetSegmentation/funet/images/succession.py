@@ -54,11 +54,7 @@ def successive_labels(
     """
     if known is None:
         known = np.full(chances[0].shape, IGNORE_LABEL, np.uint8)
-    elif known.shape != chances[0].shape:
-        raise InputError(
-            f"Labels of {known.shape} voxels do not belong to a volume of {chances[0].shape}; use "
-            "labels on its grid."
-        )
+    require_known(known, chances[0].shape)
     shown = np.where(known == IGNORE_LABEL, chances[0] < 0.5, known > 0)
     places, certain = np.nonzero(shown)[axis], known[shown]
     count = shown.shape[axis]
@@ -75,6 +71,19 @@ def successive_labels(
     return labels
 
 
+def require_known(known: NDArray[np.uint8], shape: tuple[int, ...]) -> None:
+    """Check that known labels are those of a volume.
+
+    Raises:
+        InputError: if they have another shape.
+    """
+    if known.shape != shape:
+        raise InputError(
+            f"Labels of {known.shape} voxels do not belong to a volume of {shape}; use labels on "
+            "its grid."
+        )
+
+
 def known_only_in(labels: NDArray[np.uint8], slices: Sequence[int], axis: int) -> NDArray[np.uint8]:
     """Return labels that are known in some slices only, as :func:`successive_labels` takes them.
 
@@ -86,6 +95,18 @@ def known_only_in(labels: NDArray[np.uint8], slices: Sequence[int], axis: int) -
     known = np.full_like(labels, IGNORE_LABEL)
     np.moveaxis(known, axis, 0)[list(slices)] = np.moveaxis(labels, axis, 0)[list(slices)]
     return known
+
+
+def known_slices(known: NDArray[np.uint8], axis: int) -> dict[int, bool]:
+    """Return which slices are known as a whole, and of each whether it shows a structure.
+
+    Args:
+        known: (K, J, I), see :func:`known_only_in`.
+        axis: along which the slices lie.
+    """
+    slices = np.moveaxis(known, axis, 0)
+    places = (slices != IGNORE_LABEL).all((1, 2)).nonzero()[0]
+    return {int(place): bool(slices[place].any()) for place in places}
 
 
 def _likeliest(

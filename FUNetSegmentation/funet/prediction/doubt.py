@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
@@ -41,35 +43,61 @@ def mistrust(errors: NDArray[np.float64], labelled: int) -> float:
     return float(np.clip((share - _BELIEVED) / (_LOST - _BELIEVED), 0, 1))
 
 
-def spread_doubt(errors: NDArray[np.float64], lost: float) -> NDArray[np.float64]:
+def spread_doubt(
+    errors: NDArray[np.float64], lost: float, shown: Mapping[int, bool] | None = None
+) -> NDArray[np.float64]:
     """Return the doubt of each slice, spread over the stack where the model knows little of it.
 
     A model that knows the image finds its own errors, and the doubt stays the expected number of
     wrong pixels. On an image unlike any that it learned from, the numbers tell little: they are
     often highest in neighbours, of which one would teach what all of them do, or at the ends of
     the stack, which show nothing. So each number goes the share ``lost`` of the way to their mean,
-    and slices are taken in falling order; at d slices from the nearest one taken, or from the
-    ends, the doubt is less by the share ``lost`` / (1 + (d / 3)²). Where nothing is known, this
+    and slices are taken in falling order; at d slices from the nearest one taken or known, or from
+    the ends, the doubt is less by the share ``lost`` / (1 + (d / 3)²). Where nothing is known, this
     takes the middle first, then the middles of both halves, and so on.
+
+    A known slice that shows nothing is an end, if all known slices that show something lie on one
+    side of it: on the other side the doubt is less by the share ``lost``.
 
     Args:
         errors: expected wrong pixels of each slice in the order of the stack, (slices,).
         lost: how little the model knows of the image, see :func:`mistrust`.
+        shown: whether a slice shows a structure, of each slice that is known, by its index.
 
     Returns:
         (slices,), at least 0.
     """
     if not lost:
         return errors.copy()
+    shown = shown or {}
     count = len(errors)
     places = np.arange(count)
     # By how much a slice counts less at 0, 1, … slices from one taken.
     near = lost / (1 + (places / _NEIGHBOURS) ** 2)
     even = errors + lost * (errors.mean() - errors)
-    doubt: NDArray[np.float64] = even * (1 - near[np.minimum(places, count - 1 - places)])
+    low, high = _ends(shown, count)
+    doubt: NDArray[np.float64] = even * (1 - near[np.minimum(places - low, high - places).clip(0)])
     waiting = np.ones(count, bool)
-    for _ in range(count):
+
+    def at_most(place: int) -> NDArray[np.float64]:
+        return np.minimum(doubt, even * (1 - near[np.abs(places - place)]))
+
+    for known in shown:
+        waiting[known] = False
+        doubt = at_most(known)
+    while waiting.any():
         taken = int(np.where(waiting, doubt, -np.inf).argmax())
         waiting[taken] = False
-        doubt[waiting] = np.minimum(doubt, even * (1 - near[np.abs(places - taken)]))[waiting]
+        doubt[waiting] = at_most(taken)[waiting]
     return doubt
+
+
+def _ends(shown: Mapping[int, bool], count: int) -> tuple[int, int]:
+    """Return the slices between which structures lie, as far as that is known."""
+    with_any = [place for place, any_shown in shown.items() if any_shown]
+    if not with_any:
+        return 0, count - 1
+    return (
+        max((place for place in shown if place < min(with_any)), default=0),
+        min((place for place in shown if place > max(with_any)), default=count - 1),
+    )

@@ -20,7 +20,7 @@ from ..images.geometry import Geometry, SliceOrder
 from ..images.pieces import main_piece
 from ..images.preprocessing import PreparedVolume, prepare_volume, resample_slices, restore_stack
 from ..images.segmentations import IGNORE_LABEL
-from ..images.succession import successive_labels
+from ..images.succession import known_slices, require_known, successive_labels
 from ..images.tilting import rotated, tilts_about
 from ..images.volumes import LabelMap, Volume
 from ..models.model import Model
@@ -168,8 +168,9 @@ class Predictor:
             volume: any orientation and spacing.
             probabilities: whether to return the probabilities of all classes of every slice, too.
             every_slice: whether to predict every slice whatever the model.
-            known: labels (K, J, I) that are certain, 255 elsewhere; where structures are
-                successive, they tell at which slices one gives way to the next.
+            known: labels (K, J, I) that are certain, 255 elsewhere. They tell which slices are
+                worth a look, and where structures are successive, at which one gives way to the
+                next.
             first_slice: index along the volume's own slice axis of the slice to segment before
                 all others, for instance the one that the user sees.
             on_slice: called with the labels of ``first_slice`` as soon as they are there; they
@@ -180,10 +181,12 @@ class Predictor:
         Raises:
             Cancelled: within one batch of a cancel.
             InputError: if the volume cannot be brought to the model's spacing, or has no such
-                first slice.
+                first slice, or the known labels are not on its grid.
         """
         reporter = ProgressReporter(on_progress, cancel)
         reporter.report(0, 1, f"Preparing {volume.name}")
+        if known is not None:
+            require_known(known, volume.geometry.shape)
         prepared, notes = self._prepared(volume)
         order = prepared.order
         if first_slice is not None:
@@ -197,7 +200,7 @@ class Predictor:
             notes.append(_NOTHING_FOUND.format(name=volume.name))
         return Prediction(
             label_map=LabelMap(labels, volume.geometry, self.manifest.segments),
-            doubt=_doubt_of(stacks, order),
+            doubt=_doubt_of(stacks, order, known),
             slice_axis=order.axis,
             probabilities=_on_grid(stacks.probabilities, order) if probabilities else None,
             notes=tuple(notes),
@@ -379,9 +382,13 @@ def _announce(
         on_slice(index, slices[index].copy())
 
 
-def _doubt_of(stacks: _Stacks, order: SliceOrder) -> NDArray[np.float64]:
+def _doubt_of(
+    stacks: _Stacks, order: SliceOrder, known: NDArray[np.uint8] | None
+) -> NDArray[np.float64]:
     """Return the doubt of each slice by its index along the volume's own slice axis."""
-    doubt = spread_doubt(stacks.errors, stacks.lost)
+    found = {} if known is None else known_slices(known, order.axis)
+    shown = {order.stack_index(index): any_shown for index, any_shown in found.items()}
+    doubt = spread_doubt(stacks.errors, stacks.lost, shown)
     return doubt[[order.stack_index(index) for index in range(len(doubt))]]
 
 
