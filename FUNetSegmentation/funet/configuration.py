@@ -48,9 +48,15 @@ class StrictConfig:
     title: ClassVar[str] = "settings"
 
     def __post_init__(self) -> None:
-        for name, hint in _hints(type(self)).items():
+        for name, hint in self._hints().items():
             if get_origin(hint) is not ClassVar:
                 _check_value(f"{name} of the {self.title}", getattr(self, name), hint)
+
+    @classmethod
+    @functools.cache
+    def _hints(cls) -> Mapping[str, Any]:
+        """The annotations, kept because reading them anew takes most of a check's time."""
+        return get_type_hints(cls, include_extras=True)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as a flat dictionary that JSON can hold."""
@@ -77,12 +83,6 @@ class StrictConfig:
             if field.default is dataclasses.MISSING and name not in values:
                 raise InputError(f"The {cls.title} lacks the entry {name!r}.")
         return cls(**values)
-
-
-@functools.cache
-def _hints(kind: type[StrictConfig]) -> Mapping[str, Any]:
-    """The annotations of settings, kept because reading them anew takes most of a check's time."""
-    return get_type_hints(kind, include_extras=True)
 
 
 def _check_value(name: str, value: Any, hint: Any) -> None:

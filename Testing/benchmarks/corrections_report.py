@@ -186,6 +186,10 @@ def write_report(record: Mapping[str, Any], stem: Path) -> None:
     write_page(stem, text, _figure(groups))
 
 
+# Who ends so far below the ceiling, where the base does not lie, is named at the edge of a panel.
+_FAR = 0.4
+
+
 def _figure(groups: Sequence[Group]) -> Figure:
     several = len({group.corrected for group in groups}) > 1
     figure = Figure(figsize=(12.0, 5.0), layout="constrained", dpi=110)
@@ -209,13 +213,17 @@ def _curves(panel: Axes, groups: Sequence[Group], where: str, along: str, title:
     widths = np.linspace(4.5, 1.2, len(arms))
     ceiling = float(np.mean([group.mean(f"{where}_ceiling") for group in groups]))
     least = min(1.0, ceiling)  # a trial's may have learned nothing
+    far_below = []
     for rank, (arm, width) in enumerate(zip(arms, widths, strict=True)):
         mine = [group for group in groups if group.arm == arm]
         x = [float(one.corrected) if along != "seconds" else one.seconds for one in mine]
         y = [one.mean(f"{where}_after") for one in mine]
         if along != "seconds":
             x, y = [0.0, *x], [mine[0].mean(f"{where}_before"), *y]
-        least = min(least, *y)
+        if y[-1] < ceiling - _FAR and mine[0].mean(f"{where}_before") > ceiling - _FAR:
+            far_below.append((x[-1], f"{arm}\n{y[-1]:.2f}"))
+        else:
+            least = min(least, *y)
         style = "-" if arm.startswith("ours") else "--"
         colour, size = COLOURS[rank % len(COLOURS)], 3 + width
         panel.plot(x, y, style, linewidth=width, marker="o", ms=size, color=colour, label=arm)
@@ -228,7 +236,12 @@ def _curves(panel: Axes, groups: Sequence[Group], where: str, along: str, title:
         panel.xaxis.set_minor_formatter(NullFormatter())
     panel.set_xlabel(along)
     panel.set_ylabel("mean Dice")
-    panel.set_ylim(max(0.0, math.floor(10 * least - 0.5) / 10), 1)
+    bottom = max(0.0, math.floor(10 * least - 0.5) / 10)
+    panel.set_ylim(bottom, 1)
+    for place, name in far_below:
+        panel.annotate(
+            f"{name} ↓", (place, bottom), (0, 3), textcoords="offset points", ha="center"
+        )
     finish_panel(panel, title)
 
 

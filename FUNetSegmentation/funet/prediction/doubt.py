@@ -80,7 +80,8 @@ def spread_doubt(
     waiting = np.ones(count, bool)
 
     def at_most(place: int) -> NDArray[np.float64]:
-        return np.minimum(doubt, even * (1 - near[np.abs(places - place)]))
+        least: NDArray[np.float64] = np.minimum(doubt, even * (1 - near[np.abs(places - place)]))
+        return least
 
     for known in shown:
         waiting[known] = False

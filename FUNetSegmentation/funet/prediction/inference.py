@@ -168,9 +168,8 @@ class Predictor:
             volume: any orientation and spacing.
             probabilities: whether to return the probabilities of all classes of every slice, too.
             every_slice: whether to predict every slice whatever the model.
-            known: labels (K, J, I) that are certain, 255 elsewhere. They tell which slices are
-                worth a look, and where structures are successive, at which one gives way to the
-                next.
+            known: labels (K, J, I) that are certain, 255 elsewhere; they tell where a look is
+                worth while, and at which slices successive structures give way to each other.
             first_slice: index along the volume's own slice axis of the slice to segment before
                 all others, for instance the one that the user sees.
             on_slice: called with the labels of ``first_slice`` as soon as they are there; they
