@@ -31,6 +31,8 @@ COLOURS = (
     "#999999",
     "#f0e442",
 )
+# Who ends so far below the ceiling, where the base does not lie, is named at the edge of a panel.
+_FAR = 0.4
 
 
 @dataclass(frozen=True)
@@ -186,10 +188,6 @@ def write_report(record: Mapping[str, Any], stem: Path) -> None:
     write_page(stem, text, _figure(groups))
 
 
-# Who ends so far below the ceiling, where the base does not lie, is named at the edge of a panel.
-_FAR = 0.4
-
-
 def _figure(groups: Sequence[Group]) -> Figure:
     several = len({group.corrected for group in groups}) > 1
     figure = Figure(figsize=(12.0, 5.0), layout="constrained", dpi=110)
@@ -216,11 +214,12 @@ def _curves(panel: Axes, groups: Sequence[Group], where: str, along: str, title:
     far_below = []
     for rank, (arm, width) in enumerate(zip(arms, widths, strict=True)):
         mine = [group for group in groups if group.arm == arm]
+        before = mine[0].mean(f"{where}_before")
         x = [float(one.corrected) if along != "seconds" else one.seconds for one in mine]
         y = [one.mean(f"{where}_after") for one in mine]
         if along != "seconds":
-            x, y = [0.0, *x], [mine[0].mean(f"{where}_before"), *y]
-        if y[-1] < ceiling - _FAR and mine[0].mean(f"{where}_before") > ceiling - _FAR:
+            x, y = [0.0, *x], [before, *y]
+        if y[-1] < ceiling - _FAR < before:
             far_below.append((x[-1], f"{arm}\n{y[-1]:.2f}"))
         else:
             least = min(least, *y)
