@@ -17,7 +17,7 @@ from simulated_changes import changed
 from funet.annotations.samples import SliceSample, samples_from_volume
 from funet.evaluation.metrics import dice
 from funet.images.geometry import SliceOrder
-from funet.images.succession import known_only_in
+from funet.images.known_labels import known_only_in
 from funet.images.volumes import LabelMap, Volume, read_label_map, read_volume
 from funet.models.model import Model
 from funet.networks import UNet

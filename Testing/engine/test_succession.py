@@ -14,7 +14,8 @@ from funet.annotations.conventions import are_successive
 from funet.annotations.samples import SliceSample
 from funet.errors import InputError
 from funet.images.geometry import SLICE_AXES, SliceAxis, SliceOrder, axis_across
-from funet.images.succession import count_out_of_succession, known_slices, successive_labels
+from funet.images.known_labels import known_slices
+from funet.images.succession import count_out_of_succession, successive_labels
 from funet.images.volumes import Volume
 from funet.models.model import Model
 from funet.prediction.inference import Prediction, Predictor

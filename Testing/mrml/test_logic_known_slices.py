@@ -10,7 +10,7 @@ import pytest
 from scene_nodes import draw, volume_of
 from threshold_models import boxes, image, labels_of, publish
 
-from funet.images.succession import known_slices
+from funet.images.known_labels import known_slices
 from funet.models.manifest import read_manifest
 from FUNetSegmentationLib.scene.history import ReviewHistory
 from FUNetSegmentationLib.scene.volumes import snapshot

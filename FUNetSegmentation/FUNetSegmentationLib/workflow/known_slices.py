@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from funet.images.geometry import Geometry
-from funet.images.succession import known_only_in
+from funet.images.known_labels import known_only_in
 from funet.models.manifest import Manifest
 
 from ..scene.labels import read_labels

@@ -17,10 +17,11 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..images.geometry import Geometry, SliceOrder
+from ..images.known_labels import known_slices, require_known
 from ..images.pieces import main_piece
 from ..images.preprocessing import PreparedVolume, prepare_volume, resample_slices, restore_stack
 from ..images.segmentations import IGNORE_LABEL
-from ..images.succession import known_slices, require_known, successive_labels
+from ..images.succession import successive_labels
 from ..images.tilting import rotated, tilts_about
 from ..images.volumes import LabelMap, Volume
 from ..models.model import Model
