@@ -9,11 +9,11 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
+from .devices import KNOWN_DEVICES, is_device_name
 from .errors import InputError
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Network = TypeVar("Network", bound=nn.Module)
-DEVICES = ("auto", "cpu", "cuda")
 
 NO_ROOM_ON_GPU = "The GPU's memory does not hold a single slice; going on on the CPU."
 
@@ -55,27 +55,39 @@ def choose_device(name: str = "auto") -> tuple[torch.device, tuple[str, ...]]:
     """Return the device to compute on, and what the user should be told about the choice.
 
     Args:
-        name: ``"auto"`` (a working GPU, else the CPU), ``"cpu"`` or ``"cuda"``.
+        name: ``"auto"`` (a working GPU, else the CPU), ``"cpu"``, ``"cuda"``, or one GPU of
+            several, as in ``"cuda:1"``.
 
     Raises:
         InputError: if the name is none of these.
     """
-    if name not in DEVICES:
-        raise InputError(f"The device '{name}' is unknown; use one of {', '.join(DEVICES)}.")
+    if not is_device_name(name):
+        raise InputError(f"The device '{name}' is unknown; use one of {KNOWN_DEVICES}.")
     if name == "cpu":
         return torch.device("cpu"), ()
-    problem = _cuda_problem()
+    gpu = torch.device("cuda" if name == "auto" else name)
+    problem = _problem_of(gpu)
     if problem is None:
-        return torch.device("cuda"), ()
+        return gpu, ()
     notes = (f"The GPU cannot be used ({problem}); computing on the CPU.",)
-    return torch.device("cpu"), notes if name == "cuda" or torch.cuda.is_available() else ()
+    return torch.device("cpu"), notes if name != "auto" or torch.cuda.is_available() else ()
 
 
-def _cuda_problem() -> str | None:
+def list_gpus() -> list[dict[str, str]]:
+    """Return the GPUs that :func:`choose_device` takes: ``{"id", "name"}`` of each."""
+    if not torch.cuda.is_available():
+        return []
+    return [
+        {"id": f"cuda:{index}", "name": torch.cuda.get_device_name(index)}
+        for index in range(torch.cuda.device_count())
+    ]
+
+
+def _problem_of(gpu: torch.device) -> str | None:
     if not torch.cuda.is_available():
         return "PyTorch finds no CUDA device"
     try:
-        torch.zeros(1, device="cuda").add_(1).item()
+        torch.zeros(1, device=gpu).add_(1).item()
     except RuntimeError as error:  # a broken driver shows at the first kernel, not before
         return str(error).splitlines()[0]
     return None

@@ -1,4 +1,4 @@
-"""Memory that runs out, and GPUs that are not there: smaller batches, then the CPU, and it is told.
+"""Memory that runs out: smaller batches, then the CPU, and it is told.
 
 No GPU is needed: what pretends to be one is the CPU under another name, and networks raise on it
 the error of PyTorch on a full GPU. The memory of the CPU really runs out, in a child process.
@@ -6,15 +6,13 @@ the error of PyTorch on a full GPU. The memory of the CPU really runs out, in a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from command_line import Shell, image
-from refusals import assert_plain_sentence, refused
+from refusals import refused
 from slices import disc_slices
 from test_training import FAST, same, weights_of
 from threshold_models import boxes, publish
@@ -22,13 +20,13 @@ from threshold_models import image as box_image
 from tiny_models import run_child
 from torch import nn
 
-from funet.errors import InputError, TrainingError
-from funet.images.volumes import Volume, read_label_map
+from funet.errors import TrainingError
+from funet.images.volumes import Volume
 from funet.loss_config import LossConfig
 from funet.losses import build_loss
 from funet.models.store import ModelStore
 from funet.prediction.inference import Predictor
-from funet.runtime import NO_ROOM_ON_GPU, Runtime, choose_device, is_out_of_memory
+from funet.runtime import NO_ROOM_ON_GPU, Runtime, is_out_of_memory
 from funet.training.events import Note, TrainingFinished
 from funet.training.loop import train
 from funet.training.validation import score_slices
@@ -326,57 +324,3 @@ def run_again_after_a_crash(folder: Path, most: int = 3) -> str:
 def test_where_the_memory_really_runs_out_the_labels_are_the_same(store: ModelStore) -> None:
     told = run_again_after_a_crash(store.user_folder)
     assert told.startswith("The memory is full; going on with 6 slices at a time.")
-
-
-@pytest.fixture
-def broken_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyTorch finds a GPU, and fails when it is used."""
-
-    def fail(*_sizes: object, **_options: object) -> None:
-        raise RuntimeError("CUDA error: no kernel image is available\nCompile with -DX")
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr("funet.runtime.torch.zeros", fail)
-
-
-@pytest.mark.case(14)
-@pytest.mark.parametrize("asked", ["auto", "cuda"])
-def test_a_broken_driver_is_told_and_the_cpu_takes_over(broken_driver: None, asked: str) -> None:
-    device, notes = choose_device(asked)
-    assert device == torch.device("cpu")
-    assert notes == (
-        "The GPU cannot be used (CUDA error: no kernel image is available); computing on the CPU.",
-    )
-    assert_plain_sentence(notes[0])
-
-
-@pytest.mark.case(14)
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_without_a_gpu_the_command_says_so_and_computes_on_the_cpu(
-    shell: Shell, study: Path, store: ModelStore, tmp_path: Path, untouched: Callable[..., None]
-) -> None:
-    model = store.find("boxes")
-    untouched(study, model)
-    results = []
-    for device in ("cuda", "cpu"):
-        out = tmp_path / device
-        words = ("--model", model, image(study, 0), "--output", out, "--device", device)
-        assert shell("segment", *words) == 0
-        assert ("The GPU cannot be used" in shell.err) == (device == "cuda")
-        results.append(read_label_map(next(out.iterdir())).array)
-    np.testing.assert_array_equal(*results)
-
-
-@pytest.mark.case(14)
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_without_a_gpu_a_training_says_so(tmp_path: Path) -> None:
-    config = replace(QUICK, device="cuda", epochs=1)
-    events = list(train(nn.Conv2d(1, 3, 3, padding=1), disc_slices(2), config=config))
-    notes = [event.text for event in events if isinstance(event, Note)]
-    assert notes == ["The GPU cannot be used (PyTorch finds no CUDA device); computing on the CPU."]
-
-
-@pytest.mark.case(14)
-def test_an_unknown_device_is_refused() -> None:
-    with refused("The device 'tpu' is unknown; use one of auto, cpu, cuda", InputError):
-        choose_device("tpu")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from ..devices import KNOWN_DEVICES, is_device_name
 from ..errors import InputError
 from ..strict_json import shown
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from .console import Console
 
 # The engine has these, too, but importing them would load torch for every --help.
-DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 _Value = TypeVar("_Value", int, float)
@@ -51,10 +51,17 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     """Add ``--device``."""
     parser.add_argument(
         "--device",
-        choices=DEVICES,
+        type=_read_device,
         default="auto",
-        help="where to compute; auto takes a GPU that works, else the CPU (default: auto)",
+        help="where to compute: auto (a GPU that works, else the CPU), cpu, cuda, or one GPU of "
+        "several, as in cuda:1 (default: auto)",
     )
+
+
+def _read_device(text: str) -> str:
+    if not is_device_name(text):
+        raise argparse.ArgumentTypeError(f"must be one of {KNOWN_DEVICES}, not {shown(text)}")
+    return text
 
 
 def add_cases(parser: argparse.ArgumentParser) -> None:

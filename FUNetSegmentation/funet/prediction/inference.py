@@ -118,7 +118,7 @@ class Predictor:
 
     Args:
         model: its network is copied, so that it may go on learning.
-        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        device: as in :func:`~funet.runtime.choose_device`.
         precision: ``"auto"`` takes half precision where the hardware has it and a slice of the
             volume shows that it hardly changes a label.
         batch_size: slices computed together; chosen by their size if ``None``.

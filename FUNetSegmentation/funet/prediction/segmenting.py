@@ -102,7 +102,7 @@ def segment_files(
         output_folder: where the label maps go; made if needed.
         suffix: ``"nii.gz"``, ``"nrrd"``, ``"seg.nrrd"``, ``"nii"`` or ``"mha"``.
         resume: skip the images whose label map exists already.
-        device: ``"auto"``, ``"cpu"`` or ``"cuda"``; a :class:`Predictor` has its own.
+        device: as in :func:`~funet.runtime.choose_device`; a :class:`Predictor` has its own.
         on_progress: called after every batch, with the time left over all images.
         cancel: checked after every batch; finished label maps stay.
 

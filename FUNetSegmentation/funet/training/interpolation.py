@@ -48,7 +48,7 @@ def step_back(
         learned: slices that it learned from, at least one.
         distances: shares of the way, in (0, 1], where the base knew all of the slices or nothing.
         dice_to_keep: share of the mean Dice on the slices learned that must remain, from 0 to 1.
-        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        device: as in :func:`~funet.runtime.choose_device`.
         cancel: checked before every batch.
 
     Returns:

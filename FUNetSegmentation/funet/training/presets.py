@@ -42,7 +42,7 @@ class TrainingConfig:
         gradient_clip: largest norm of the gradient, or ``None``.
         max_seconds: time after which training ends, with the epoch, as if all epochs were done.
         seed: seed of the order, the crops, the augmentation and the dropout.
-        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        device: as in :func:`~funet.runtime.choose_device`.
         precision: ``"auto"`` takes bfloat16 where the hardware has it; a name fixes it.
     """
 

@@ -50,13 +50,9 @@ def describe(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
         return report
     report["torch"] = str(torch.__version__)
     report["threads"] = torch.get_num_threads()
-    if torch.cuda.is_available():
-        report["devices"] += [
-            {"id": f"cuda:{index}", "name": torch.cuda.get_device_name(index)}
-            for index in range(torch.cuda.device_count())
-        ]
-    if torch.backends.mps.is_available():
-        report["devices"].append({"id": "mps", "name": "Apple GPU"})
+    from ..runtime import list_gpus
+
+    report["devices"] += list_gpus()
     return report
 
 
