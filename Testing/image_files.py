@@ -6,7 +6,7 @@ A function with only a folder as argument makes a file or folder that cannot be 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,14 +47,35 @@ def edited_nifti(path: Path, *edits: tuple[int, str, tuple[float, ...]]) -> Path
 
 
 def save_dicom(
-    folder: Path, count: int = 5, *, skip: int = -1, slant: float = 0, uid: str = "1.2.3"
+    folder: Path,
+    count: int = 5,
+    *,
+    skip: int = -1,
+    slant: float = 0,
+    uid: str = "1.2.3",
+    slopes: Sequence[int] = (),
+    colour: bool = False,
 ) -> Path:
-    """A DICOM series whose file names do not follow the order of its slices."""
+    """A DICOM series whose file names do not follow the order of its slices.
+
+    Args:
+        folder: made for it.
+        count: of slices.
+        skip: a slice that is missing.
+        slant: mm by which each slice is shifted.
+        uid: of the series.
+        slopes: rescale slopes of single slices, by which stored values are multiplied.
+        colour: whether each pixel has three values.
+    """
     folder.mkdir(exist_ok=True)
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
     for k in set(range(count)) - {skip}:
-        image = sitk.GetImageFromArray(np.arange(56, dtype=np.int16).reshape(7, 8) + 100 * k)
+        slope = slopes[k] if slopes else 1
+        values = (np.arange(56).reshape(7, 8) + 100 * k) * slope
+        image = sitk.GetImageFromArray(values.astype(np.int16 if slope == 1 else np.int32))
+        if colour:
+            image = sitk.Compose([sitk.Cast(image, sitk.sitkUInt8)] * 3)
         image.SetSpacing((0.5, 0.7))
         for tag, value in {
             "0008|0016": "1.2.840.10008.5.1.4.1.1.4",
@@ -66,6 +87,8 @@ def save_dicom(
             "0020|0013": str(k),
             "0020|0032": f"{10 + slant * k}\\20\\{30 + 2.5 * k}",
             "0020|0037": "1\\0\\0\\0\\1\\0",
+            "0028|1052": "0",
+            "0028|1053": str(slope),
         }.items():
             image.SetMetaData(tag, value)
         writer.SetFileName(str(folder / f"{k * 7 % 5}{uid}.dcm"))
@@ -98,6 +121,11 @@ def folder_without_images(folder: Path) -> Path:
     (folder / "f").mkdir()
     (folder / "f" / "notes.txt").write_text("nothing here")
     return folder / "f"
+
+
+def folder_of_a_colour_series(folder: Path) -> Path:
+    """Photographs, as of a microscope."""
+    return save_dicom(folder, colour=True)
 
 
 def folder_of_two_series(folder: Path) -> Path:

@@ -25,6 +25,7 @@ from phantoms import axial_grid
         (image_files.empty_folder, "no DICOM series"),
         (image_files.folder_without_images, "no DICOM series"),
         (image_files.folder_of_two_series, "2 DICOM series"),
+        (image_files.folder_of_a_colour_series, "3 values per voxel"),
         (image_files.text_file, "not an image"),
         (image_files.empty_file, "not an image"),
         (image_files.four_dimensions, "5×4×3×2 voxels in more than 3 dimensions"),

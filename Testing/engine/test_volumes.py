@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import resource
 import shutil
@@ -118,6 +119,46 @@ def test_a_folder_with_one_dicom_series_is_a_volume(tmp_path):
     assert volume.geometry.spacing == pytest.approx((0.5, 0.7, 2.5))
     assert volume.geometry.origin == pytest.approx((10, 20, 30))
     assert volume.array[:, 0, 0].tolist() == [0, 100, 200, 300, 400]
+
+
+def test_slices_of_a_dicom_series_may_have_scales_of_their_own(tmp_path):
+    slopes = (1, 900, 3)
+    volume = read_volume(save_dicom(tmp_path / "PET", 3, slopes=slopes))
+    expected = [(np.arange(56).reshape(7, 8) + 100 * k) * slope for k, slope in enumerate(slopes)]
+    assert np.max(expected) > np.iinfo(np.int16).max
+    np.testing.assert_array_equal(volume.array, expected)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names on Windows are text")
+def test_a_name_that_is_not_utf8_is_refused_and_does_not_end_the_process(tmp_path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.nrrd"))
+    save_volume(tmp_path / "a.nrrd", axial_grid()).rename(path)
+    for read in (read_volume, read_label_map, find_images):
+        with pytest.raises(InputError, match="not in UTF-8; rename"):
+            read(path)
+    with pytest.raises(InputError, match="not in UTF-8; rename"):
+        write_label_map(path, phantom_labels(axial_grid()))
+
+
+def test_voxels_of_labels_that_are_no_numbers_are_refused_in_every_format(tmp_path):
+    array = np.zeros((3, 4, 5), np.float32)
+    array[1, 1, 1] = np.nan
+    for name in ("labels.nii.gz", "labels.nrrd", "labels.mha"):
+        with pytest.raises(InputError, match="whole numbers from 0 to"):
+            read_label_map(save(tmp_path / name, array))
+
+
+@pytest.mark.parametrize("suffix", ["nii.gz", "nrrd", "mha"])
+def test_labels_lie_on_the_grid_of_an_image_whose_axes_are_rounded(tmp_path, suffix):
+    cosine, sine = 0.9848, 0.1736  # of 10 degrees, as some programs write them
+    grid = replace(
+        axial_grid((20, 256, 256), (1, 1, 3)),
+        direction=(cosine, -sine, 0, sine, cosine, 0, 0, 0, 1),
+    )
+    image = read_volume(save(tmp_path / "image.mha", np.zeros(grid.shape, np.int16), grid))
+    target = tmp_path / f"labels.{suffix}"
+    write_label_map(target, LabelMap(np.zeros(grid.shape, np.uint8), image.geometry))
+    assert read_label_map(target).geometry.matches(image.geometry)
 
 
 def test_a_dicom_file_is_one_slice(tmp_path):

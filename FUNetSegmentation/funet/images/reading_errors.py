@@ -57,3 +57,16 @@ def require_reachable(path: Path) -> None:
         return
     if stat.S_ISDIR(kind):
         os.scandir(path).close()
+
+
+def require_utf8(path: str) -> None:
+    """Refuse a name that ITK cannot take, over which it would end the whole process.
+
+    Raises:
+        InputError: if a byte of the name belongs to no character of UTF-8.
+    """
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError as error:
+        readable = path.encode("utf-8", "replace").decode("utf-8")
+        raise InputError(f"The name {readable} is not in UTF-8; rename the file.") from error

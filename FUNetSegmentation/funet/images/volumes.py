@@ -23,7 +23,7 @@ from ..files import atomic_file
 from .decimal_points import decimal_points
 from .geometry import MAX_VOXELS, Geometry, SliceOrder, are_stacked_evenly
 from .integrity import require_whole
-from .reading_errors import plain_errors, require_reachable
+from .reading_errors import plain_errors, require_reachable, require_utf8
 from .segmentations import (
     MAX_LABEL,
     Code,
@@ -151,11 +151,7 @@ def read_volume(path: PathLike) -> Volume:
             in three dimensions with perpendicular axes and a positive spacing.
     """
     image, _, lost = _read_image(_checked_path(path))
-    if image.GetNumberOfComponentsPerPixel() != 1:
-        raise InputError(
-            f"{path} has {image.GetNumberOfComponentsPerPixel()} values per voxel (colour or "
-            "vectors); extract one channel first."
-        )
+    _require_scalar(path, image.GetNumberOfComponentsPerPixel())
     geometry = _geometry(image, path)
     with np.errstate(over="ignore"):  # beyond float32 is infinite, which preprocessing replaces
         array = sitk.GetArrayViewFromImage(image).astype(np.float32)
@@ -173,7 +169,12 @@ def read_label_map(path: PathLike) -> LabelMap:
     Raises:
         InputError: as in :func:`read_volume`, or if a value is not a whole number from 0 to 254.
     """
-    image, header, _ = _read_image(_checked_path(path))
+    image, header, lost = _read_image(_checked_path(path))
+    if lost is not None and lost.any():
+        raise InputError(
+            f"{path} cannot be used as labels: It holds voxels that are no numbers; label values "
+            f"must be whole numbers from 0 to {MAX_LABEL}."
+        )
     geometry = _geometry(image, path)
     values = sitk.GetArrayViewFromImage(image)
     values = values.reshape(*geometry.shape, -1)
@@ -299,6 +300,7 @@ def _geometry(image: sitk.Image, path: PathLike) -> Geometry:
 def _checked_path(path: PathLike) -> Path:
     if not os.fspath(path).strip():
         raise InputError("No image is named; give the path of a file or a DICOM folder.")
+    require_utf8(os.fspath(path))
     return Path(path)
 
 
@@ -345,6 +347,13 @@ def _check_size(path: Path, reader: sitk.ImageFileReader, slices: int = 1) -> No
         )
 
 
+def _require_scalar(path: PathLike, values: int) -> None:
+    if values != 1:
+        raise InputError(
+            f"{path} has {values} values per voxel (colour or vectors); extract one channel first."
+        )
+
+
 def _in_three_dimensions(image: sitk.Image) -> sitk.Image:
     while image.GetDimension() > 3:
         size = list(image.GetSize())
@@ -366,6 +375,8 @@ def _read_series(folder: Path) -> sitk.Image:
     _check_series(folder, names)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(names)
+    # The type of the first slice may not hold the others, where each has a scale of its own.
+    reader.SetOutputPixelType(sitk.sitkFloat32)
     with plain_errors(folder):
         return _in_three_dimensions(reader.Execute())
 
@@ -373,11 +384,13 @@ def _read_series(folder: Path) -> sitk.Image:
 def _check_series(folder: Path, names: Sequence[str]) -> None:
     origins, directions = [], []
     for name in names:
+        require_utf8(name)
         reader = sitk.ImageFileReader()
         reader.SetFileName(name)
         with plain_errors(folder):
             reader.ReadImageInformation()
         _check_size(folder, reader, len(names))
+        _require_scalar(folder, reader.GetNumberOfComponents())
         origins.append(reader.GetOrigin())
         directions.append(reader.GetDirection())
     if not are_stacked_evenly(origins, directions):  # of which ITK only warns
