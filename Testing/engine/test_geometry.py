@@ -131,15 +131,18 @@ def test_the_affine_agrees_with_itk():
 def test_grids_match_within_a_tolerance_at_their_corners():
     grid = oblique_grid()
     assert grid.matches(grid)
-    shifted = replace(grid, origin=(grid.origin[0] + 5e-4, *grid.origin[1:]))
+    voxel = min(grid.spacing)
+    shifted = replace(grid, origin=(grid.origin[0] + 0.04 * voxel, *grid.origin[1:]))
     assert grid.matches(shifted)
-    assert not grid.matches(shifted, tolerance=1e-4)
+    assert not grid.matches(shifted, tolerance=0.03)
+    assert grid.distance_to(shifted) == pytest.approx(0.04 * voxel)
+    assert grid.distance_to(replace(grid, shape=(3, 4, 5))) == math.inf
     # Too little for the spacing or direction alone to show, enough at the far corner.
-    assert not grid.matches(replace(grid, spacing=(grid.spacing[0] * 1.0002, *grid.spacing[1:])))
-    assert not grid.matches(oblique_grid(30.02))
+    assert not grid.matches(replace(grid, spacing=(grid.spacing[0] * 1.005, *grid.spacing[1:])))
+    assert not grid.matches(oblique_grid(30.2))
     long = axial_grid((2, 3, 500), (1, 1, 1))
-    assert not long.matches(replace(long, spacing=(1.00001, 1, 1)))
-    assert long.matches(replace(long, spacing=(1, 1, 1.00001)))
+    assert not long.matches(replace(long, spacing=(1.0002, 1, 1)))
+    assert long.matches(replace(long, spacing=(1, 1, 1.0002)))
     assert not grid.matches(axial_grid())
     assert not grid.matches(axial_grid((14, 11, 17)))
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..images.geometry import Geometry
 from ..images.preprocessing import prepare_labels, prepare_volume
 from ..images.preprocessing_settings import Preprocessing
 from ..images.segmentations import IGNORE_LABEL
@@ -73,7 +74,7 @@ def samples_from_volume(
     if not volume.geometry.matches(label_map.geometry):
         raise InputError(
             f"The image and the labels of {volume.name} lie on different grids "
-            f"({_grid(volume)} and {_grid(label_map)}); resample one onto the other."
+            f"({_difference(volume.geometry, label_map.geometry)}); resample one onto the other."
         )
     prepared = prepare_volume(volume, preprocessing)
     labels = prepare_labels(label_map.array, label_map.geometry, preprocessing)
@@ -99,8 +100,11 @@ def samples_from_volume(
     )
 
 
-def _grid(image: Volume | LabelMap) -> str:
-    return "×".join(str(side) for side in reversed(image.geometry.shape))
+def _difference(one: Geometry, other: Geometry) -> str:
+    if one.shape == other.shape:
+        return f"their corners are up to {one.distance_to(other):.2g} mm apart"
+    sizes = ("×".join(map(str, reversed(grid.shape))) for grid in (one, other))
+    return " and ".join(sizes)
 
 
 def require_every_class(samples: Sequence[SliceSample], names: Sequence[str]) -> None:

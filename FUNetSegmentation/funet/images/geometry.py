@@ -97,19 +97,30 @@ class Geometry:
         sides = zip(reversed(self.shape), self.spacing, strict=True)
         return max(count * mm for count, mm in sides)
 
-    def matches(self, other: Geometry, tolerance: float = 1e-3) -> bool:
+    def matches(self, other: Geometry, tolerance: float = 0.05) -> bool:
         """Whether both grids have the same voxels.
+
+        Formats store axes with more or fewer digits, and some make them perpendicular to the last
+        one, so the same grid comes back from a file a little turned.
 
         Args:
             other: the other grid.
-            tolerance: greatest distance between the same corners of both grids, mm.
+            tolerance: greatest distance between the same corners of both grids, as a share of the
+                smallest spacing.
+        """
+        return self.distance_to(other) <= tolerance * min(self.spacing)
+
+    def distance_to(self, other: Geometry) -> float:
+        """The greatest distance between the same corners of both grids, mm.
+
+        It is infinite where the grids have different numbers of voxels.
         """
         if self.shape != other.shape:
-            return False
+            return math.inf
         ends = [(0, count - 1) for count in reversed(self.shape)]
         corners = np.array([(*corner, 1) for corner in itertools.product(*ends)])
         apart = corners @ (self.affine - other.affine).T
-        return bool(np.linalg.norm(apart[:, :3], axis=1).max() <= tolerance)
+        return float(np.linalg.norm(apart[:, :3], axis=1).max())
 
     def voxel_axes(self) -> tuple[int, int, int]:
         """The voxel axes (0 is I, 1 is J, 2 is K) that run along left, posterior and superior.
