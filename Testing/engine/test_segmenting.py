@@ -12,7 +12,7 @@ from tiny_models import tiny_manifest, tiny_network
 
 from funet.errors import Cancelled, InputError
 from funet.images.preprocessing_settings import Preprocessing
-from funet.images.volumes import read_label_map, read_volume
+from funet.images.volumes import Volume, read_label_map, read_volume
 from funet.models.model import Model
 from funet.prediction.inference import Predictor
 from funet.prediction.segmenting import FileOutcome, expand_inputs, segment_files
@@ -47,6 +47,13 @@ def test_files_folders_and_patterns_are_sorted_and_each_taken_once(images: list[
     everything = expand_inputs([str(images[2]), str(folder), str(folder / "*-00.nii.gz")])
     assert everything == tuple(images)
     assert expand_inputs([str(folder / "sub-0[12]*")]) == tuple(images[1:])
+
+
+def test_one_file_named_in_two_ways_is_taken_once(
+    images: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(images[0].parent)
+    assert len(expand_inputs([images[0].name, str(images[0])])) == 1
 
 
 def test_segmentations_in_a_folder_are_no_images(images: list[Path]) -> None:
@@ -145,6 +152,35 @@ def test_resuming_skips_what_is_there_and_does_the_rest(
     assert content(tmp_path / "out")["sub-01_tiny.nii.gz"] == before["sub-01_tiny.nii.gz"]
 
 
+def test_resuming_does_not_take_the_label_map_of_another_image_for_this_ones(
+    tmp_path: Path, model: Model
+) -> None:
+    first, second = (tmp_path / name / "t1.nii.gz" for name in ("s1", "s2"))
+    write_image(first, subject_volume(0))
+    write_image(second, subject_volume(1))  # a little elsewhere in the patient
+    (done,) = segment([first], model, tmp_path / "out")
+    (failed,) = segment([second], model, tmp_path / "out", resume=True)
+    assert (failed.status, failed.output) == ("failed", None)
+    assert "belongs to another image" in failed.message
+    (skipped,) = segment([first], model, tmp_path / "out", resume=True)
+    assert (skipped.status, skipped.output) == ("skipped", done.output)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: no memory")])
+def test_an_image_for_which_there_is_no_memory_fails_and_the_rest_is_done(
+    images: list[Path], model: Model, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail_for_the_first(path: Path) -> Volume:
+        if path == images[0]:
+            raise error
+        return read_volume(path)
+
+    monkeypatch.setattr("funet.prediction.segmenting.read_volume", fail_for_the_first)
+    outcomes = segment(images, model, images[0].parent / "out")
+    assert statuses(outcomes) == ["failed", "done", "done"]
+    assert "The memory does not hold" in outcomes[0].message
+
+
 def images_at(folder: Path, *names: str) -> list[Path]:
     return [write_image(folder / name, subject_volume(0)) for name in sorted(names)]
 
@@ -205,6 +241,9 @@ def test_a_folder_segmented_into_itself_twice_gets_no_label_maps_of_label_maps(
         outcomes = segment(list(expand_inputs([str(folder)])), model, folder)
         assert [outcome.input for outcome in outcomes] == images
     assert len(list(folder.iterdir())) == 2 * len(images)
+    outcomes = segment(list(expand_inputs([str(folder)])), model, folder, suffix="nrrd")
+    assert [outcome.input for outcome in outcomes] == images
+    assert len(list(folder.iterdir())) == 3 * len(images)
 
 
 def test_progress_covers_all_files_and_tells_the_time_left(

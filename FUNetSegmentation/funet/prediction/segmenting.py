@@ -11,6 +11,7 @@ from typing import Literal
 
 from ..errors import FunetError, InputError
 from ..files import require_writable
+from ..images.headers import on_different_grids
 from ..images.volumes import (
     WRITABLE_SUFFIXES,
     find_images,
@@ -19,6 +20,7 @@ from ..images.volumes import (
 )
 from ..models.model import Model
 from ..progress import CancelToken, Progress, ProgressCallback, ProgressReporter
+from ..runtime import is_out_of_memory
 from .inference import Predictor
 from .naming import distinct_names
 
@@ -70,7 +72,8 @@ def expand_inputs(arguments: Sequence[str]) -> tuple[Path, ...]:
             found.update(one for one in images if named or not _is_segmentation(one))
     if not found:
         raise InputError("No image is given; name files, folders or patterns.")
-    return tuple(sorted(found))
+    each = {os.path.abspath(path): path for path in sorted(found, reverse=True)}
+    return tuple(sorted(each.values()))
 
 
 def _is_segmentation(path: Path) -> bool:
@@ -101,7 +104,8 @@ def segment_files(
         model: a model, or one that is ready on a device.
         output_folder: where the label maps go; made if needed.
         suffix: ``"nii.gz"``, ``"nrrd"``, ``"seg.nrrd"``, ``"nii"`` or ``"mha"``.
-        resume: skip the images whose label map exists already.
+        resume: skip the images whose label map exists already; one on another grid than the
+            image belongs to another image, and this one fails.
         device: as in :func:`~funet.runtime.choose_device`; a :class:`Predictor` has its own.
         on_progress: called after every batch, with the time left over all images.
         cancel: checked after every batch; finished label maps stay.
@@ -120,7 +124,11 @@ def segment_files(
     model_id = model.manifest.id
     names = distinct_names(dict.fromkeys(paths))
     outputs = {path: output_folder / f"{name}_{model_id}.{suffix}" for path, name in names.items()}
-    made = {output.absolute() for output in outputs.values()}
+    made = {
+        (output_folder / f"{name}_{model_id}{known}").absolute()
+        for name in names.values()
+        for known in WRITABLE_SUFFIXES
+    }
     outputs = {path: output for path, output in outputs.items() if path.absolute() not in made}
     _require_different(outputs)
     require_writable(output_folder)
@@ -149,10 +157,13 @@ def _segment_all(
 ) -> Iterator[FileOutcome]:
     waiting = []
     for path, output in outputs.items():
-        if resume and output.exists():
-            yield FileOutcome(path, output, "skipped", f"{output} exists already.")
-        else:
+        if not (resume and output.exists()):
             waiting.append(path)
+        elif on_different_grids(path, output):
+            message = f"{output} belongs to another image than {path}; choose another folder."
+            yield FileOutcome(path, None, "failed", message)
+        else:
+            yield FileOutcome(path, output, "skipped", f"{output} exists already.")
     for number, path in enumerate(waiting):
 
         def report(progress: Progress, number: int = number, path: Path = path) -> None:
@@ -177,7 +188,9 @@ def _segment_one(
         write_label_map(output, prediction.label_map)
     except FunetError as error:
         message = str(error)
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError) or is_out_of_memory(error)):
+            raise
         message = f"The memory does not hold {path}; crop it or close other programs."
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror or error}."
