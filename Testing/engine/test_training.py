@@ -179,6 +179,31 @@ def test_training_stops_when_the_time_is_up():
     assert list(train(tiny_network(), disc_slices(2), config=config))[-1].reason == "time is up"
 
 
+@pytest.mark.parametrize("limit", [{"patience": 2}, {"max_seconds": 1e-9}, {"epochs": 3}])
+def test_a_training_at_its_end_does_not_go_on_when_it_is_resumed(tmp_path, limit):
+    config = replace(FAST, **{"epochs": 50, "steps_per_epoch": 1, "learning_rate": 1e-7} | limit)
+    networks, ends = [], []
+    for _ in range(2):
+        networks.append(tiny_network())
+        slices, checkpoint = disc_slices(2), tmp_path / "checkpoint"
+        ends.append(
+            list(
+                train(networks[-1], slices, config=config, validation=slices, checkpoint=checkpoint)
+            )
+        )
+    assert any(isinstance(event, EpochFinished) for event in ends[0])
+    assert not any(isinstance(event, EpochFinished) for event in ends[1])
+    assert ends[0][-1] == ends[1][-1]
+    assert same(weights_of(networks[0]), weights_of(networks[1]))
+
+
+def test_one_slice_too_small_to_be_normalised_is_refused_in_plain_words():
+    tiny = [replace(s, image=s.image[:4, :4], labels=s.labels[:4, :4]) for s in disc_slices(2)]
+    config = replace(FAST, batch_size=1, augmentation=None)
+    with pytest.raises(TrainingError, match="larger batches or larger slices"):
+        list(train(tiny_network(), tiny, config=config))
+
+
 def test_the_time_left_is_that_to_the_end_of_the_epoch_in_which_the_time_ends():
     config = replace(FAST, epochs=10_000, steps_per_epoch=5, max_seconds=1e-9)
     events = list(train(tiny_network(), disc_slices(2), config=config))

@@ -140,18 +140,16 @@ class _Trainer:
             self._restore(stored)
             yield Note(f"Resumed after epoch {self._epoch} of {self._config.epochs}.")
         last_stored = time.monotonic()
-        reason = "all epochs done"
-        while self._epoch < self._config.epochs:
+        # A stored state may be that of a training at its end.
+        reason = None if stored is None else self._reason_to_stop()
+        while reason is None:
             yield from self._train_epoch(cancel)
-            stop = self._reason_to_stop()
+            reason = self._reason_to_stop()
             if checkpoint is not None:
                 due = time.monotonic() - last_stored >= checkpoint_seconds
-                if due or stop or self._epoch == self._config.epochs:
+                if due or reason is not None:
                     checkpoint.store(self._state())
                     last_stored = time.monotonic()
-            if stop:
-                reason = stop
-                break
         self._network.load_state_dict(self._best)
         self._network.to("cpu").eval()
         score = self._best_score if self._validation else None
@@ -218,6 +216,11 @@ class _Trainer:
                 if not is_out_of_memory(error):
                     raise
                 self._split_batch(error)
+            except ValueError as error:  # of normalisation over a single value
+                raise TrainingError(
+                    f"Slices of {images.shape[-2]}×{images.shape[-1]} pixels are too small to be "
+                    "learned one at a time; use larger batches or larger slices."
+                ) from error
         self._require_sane(loss, step)
         if config.gradient_clip is not None:
             self._scaler.unscale_(self._optimiser)
@@ -329,7 +332,7 @@ class _Trainer:
             and self._epoch - self._best_epoch >= config.patience
         ):
             return "no longer improving"
-        return None
+        return "all epochs done" if self._epoch >= config.epochs else None
 
     def _seconds_left(self, steps_of_epoch: int) -> float:
         done = self._epoch * self._steps + steps_of_epoch
