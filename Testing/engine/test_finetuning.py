@@ -11,7 +11,7 @@ import pytest
 import torch
 from slices import disc_slices
 
-from funet.annotations.samples import SliceSample
+from funet.annotations.samples import SliceSample, class_counts
 from funet.cli import main
 from funet.errors import Cancelled, InputError, TrainingError
 from funet.images.preprocessing_settings import Preprocessing
@@ -167,6 +167,24 @@ def test_empty_slices_cannot_judge():
     corrections = [*empty, *disc_slices(2, "shown")]
     _, held_out = split_held_out(corrections, 0.5, 4, seed=0)
     assert [sample.subject for sample in held_out] == ["shown"]
+
+
+def test_no_structure_is_judged_that_no_slice_teaches():
+    corrections = [
+        replace(s, labels=np.where(s.labels > 0, 1 + (i == 2), 0).astype(np.uint8))
+        for i, s in enumerate(disc_slices(4))
+    ]
+    for seed in range(20):
+        learn, held_out = split_held_out(corrections, 0.5, 4, seed)
+        assert class_counts(learn).keys() == {0, 1, 2}
+        assert len(held_out) == 2
+    earlier = corrections[2:3]
+    judged = {
+        sample.slice_index
+        for seed in range(20)
+        for sample in split_held_out(corrections, 0.25, 4, seed, earlier)[1]
+    }
+    assert judged == {0, 1, 2, 3}
 
 
 def test_replay_keeps_what_the_base_knew(base):

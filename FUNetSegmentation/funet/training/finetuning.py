@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from ..annotations.samples import SliceSample, require_known_labels
+from ..annotations.samples import SliceSample, class_counts, require_known_labels
 from ..errors import TrainingError
 from ..loss_config import LossConfig
 from ..losses import build_loss
@@ -223,7 +223,8 @@ def fine_tune(
     names = [segment.name for segment in base.manifest.segments]
     require_known_labels([*corrections, *earlier, *replay], names)
     least = config.least_for_held_out - len(earlier)
-    learn, held_out = split_held_out(corrections, config.held_out_share, least, config.seed)
+    share, seed = config.held_out_share, config.seed
+    learn, held_out = split_held_out(corrections, share, least, seed, earlier)
     learn = (*learn, *earlier)
     again = config.learn_held_out and bool(held_out)
     parts = 2 if again else 1
@@ -281,17 +282,23 @@ def _teach(
 
 
 def split_held_out(
-    corrections: Sequence[SliceSample], share: float, least: int, seed: int
+    corrections: Sequence[SliceSample],
+    share: float,
+    least: int,
+    seed: int,
+    earlier: Sequence[SliceSample] = (),
 ) -> tuple[tuple[SliceSample, ...], tuple[SliceSample, ...]]:
     """Split corrected slices into those to learn from and those that judge the result.
 
     Only slices that show a structure can judge, and at least one such slice stays to learn from.
+    So does a slice of every structure, for none is judged that was not taught.
 
     Args:
         corrections: corrected and accepted slices.
         share: share to hold out.
         least: number of corrected slices below which none is held out.
         seed: seed of the choice.
+        earlier: further slices that are learned in any case.
 
     Returns:
         The slices to learn from and the held-out ones, both in the order of ``corrections``.
@@ -300,7 +307,12 @@ def split_held_out(
     if len(corrections) < least or len(able) < 2:
         return tuple(corrections), ()
     count = min(max(1, round(len(corrections) * share)), len(able) - 1)
-    chosen = {able[i] for i in np.random.default_rng(seed).permutation(len(able))[:count]}
+    chosen: set[int] = set()
+    for index in (able[i] for i in np.random.default_rng(seed).permutation(len(able))):
+        rest = [s for i, s in enumerate(corrections) if i not in chosen and i != index]
+        taught = class_counts([*rest, *earlier]).keys()
+        if len(chosen) < count and taught >= class_counts([corrections[index]]).keys():
+            chosen.add(index)
     return (
         tuple(sample for i, sample in enumerate(corrections) if i not in chosen),
         tuple(corrections[i] for i in sorted(chosen)),
@@ -328,8 +340,9 @@ def _judge(
 ) -> FineTuningFinished:
     if not held_out:
         reason = (
-            f"The new version is kept without a comparison, because there are too few corrected "
-            f"slices: it takes {config.least_for_held_out}, 2 of them new and with a structure."
+            "The new version is kept without a comparison, because there are too few corrected "
+            f"slices: it takes {config.least_for_held_out}, and a new one whose structures others "
+            "show as well."
         )
         return FineTuningFinished(
             network,
