@@ -9,10 +9,12 @@ from __future__ import annotations
 import errno
 import glob
 import os
+import platform
 import re
 import secrets
 import shutil
 import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +24,10 @@ from .errors import InputError, ModelError
 
 TEMPORARY_PREFIX = ".tmp-"
 
-# Begins with the process that writes it, so that others can tell whether it still does.
-_TEMPORARY_NAME = re.compile(r"\.tmp-([0-9a-f]{1,8})-[0-9a-f]{8}-.*", re.DOTALL)
+# Begins with the computer and the process that write it, so that others can tell whether they still
+# do: folders may be shared by many computers, which do not know each other's processes.
+_HOST = f"{zlib.crc32(platform.node().encode()):08x}"
+_TEMPORARY_NAME = re.compile(rf"\.tmp-{_HOST}-([0-9a-f]{{1,8}})-[0-9a-f]{{8}}-.*", re.DOTALL)
 _KEPT_OF_NAME = 40
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -190,11 +194,12 @@ def write_error(error: OSError, path: Path) -> InputError:
 
 def _temporary_sibling(path: Path) -> Path:
     name = path.name[-_KEPT_OF_NAME:]
-    return path.with_name(f"{TEMPORARY_PREFIX}{os.getpid():x}-{secrets.token_hex(4)}-{name}")
+    unique = f"{_HOST}-{os.getpid():x}-{secrets.token_hex(4)}"
+    return path.with_name(f"{TEMPORARY_PREFIX}{unique}-{name}")
 
 
 def _remove_orphans_of(path: Path) -> None:
-    """Delete what killed processes left while they were writing the same file or folder."""
+    """Delete what killed processes of this computer left while they wrote this file or folder."""
     name = glob.escape(path.name[-_KEPT_OF_NAME:])
     for entry in path.parent.glob(f"{TEMPORARY_PREFIX}*-{name}"):
         match = _TEMPORARY_NAME.fullmatch(entry.name)

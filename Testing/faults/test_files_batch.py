@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,7 +71,8 @@ def test_a_killed_batch_is_finished_by_the_second_run(
     for path in out.glob("sub*"):  # none is half-written
         assert read_label_map(path).array.any()
     # As if it had been killed in the middle of writing, which is a matter of luck.
-    (out / f".tmp-{dead_process():x}-0a1b2c3d-sub-{COUNT - 1:02}_boxes.nii.gz").write_bytes(b"half")
+    half = f".tmp-{HOST}-{dead_process():x}-0a1b2c3d-sub-{COUNT - 1:02}_boxes.nii.gz"
+    (out / half).write_bytes(b"half")
 
     words = ("segment", "--model", "boxes", "--store", models, images, "--output", out, "--resume")
     assert shell(*words, "--json", "--device", "cpu") == 1
@@ -105,6 +108,9 @@ def test_the_bad_file_is_one_sentence_and_the_others_are_those_of_a_batch_withou
     assert not (tmp_path / "none").exists()
 
 
+HOST = f"{zlib.crc32(platform.node().encode()):08x}"
+
+
 def dead_process() -> int:
     """The id of a process that has ended."""
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
@@ -117,9 +123,10 @@ def test_only_what_dead_processes_left_of_the_same_file_is_removed(tmp_path: Pat
     target = tmp_path / "a[1].nii.gz"
     dead = dead_process()
     names = {
-        f".tmp-{dead:x}-0a1b2c3d-{target.name}": False,
-        f".tmp-{os.getppid():x}-0a1b2c3d-{target.name}": True,  # somebody is still writing
-        f".tmp-{dead:x}-0a1b2c3d-another.nii.gz": True,
+        f".tmp-{HOST}-{dead:x}-0a1b2c3d-{target.name}": False,
+        f".tmp-{HOST}-{os.getppid():x}-0a1b2c3d-{target.name}": True,  # somebody is still writing
+        f".tmp-{HOST}-{dead:x}-0a1b2c3d-another.nii.gz": True,
+        f".tmp-00000000-{dead:x}-0a1b2c3d-{target.name}": True,  # of another computer
         f".tmp-mine-{target.name}": True,
         target.name: True,
     }
