@@ -35,7 +35,7 @@ from funet.loss_config import LossConfig
 from funet.models.model import load_model, load_samples_of
 from funet.networks import build_network
 from funet.progress import CancelToken, Progress
-from funet.runtime import DEVICES, Precision
+from funet.runtime import Precision
 from funet.training.presets import PRESETS
 
 # help and usage
@@ -75,7 +75,6 @@ def test_every_example_of_the_help_is_a_command_that_is_understood() -> None:
 
 
 def test_the_choices_are_those_of_the_engine() -> None:
-    assert arguments.DEVICES == DEVICES
     assert get_args(Precision) == arguments.PRECISIONS
     assert training_options.PRESETS == PRESETS
     assert training_options.SLICE_AXES == SLICE_AXES
@@ -281,6 +280,11 @@ def test_models_are_listed_shown_renamed_exported_imported_and_deleted(
     assert shell("models", "show", "two-boxes") == 0
     assert "structure 2: Small" in shell.out
     zipped = tmp_path / "boxes.zip"
+    image = zipped.with_name("brain.nii.gz")
+    image.write_bytes(b"an image")
+    assert shell("models", "export", "two-boxes", image) == 2
+    assert "does not end in .zip" in one_sentence(shell.err)
+    assert image.read_bytes() == b"an image"
     assert shell("models", "export", "two-boxes", zipped, "--with-slices") == 0
     assert shell("models", "delete", "two-boxes") == 0
     assert not (shell.store / "two-boxes").exists()

@@ -98,3 +98,14 @@ def test_a_subject_is_known_by_the_names_of_its_images(
     names: list[str], subjects: list[str]
 ) -> None:
     assert subject_names([Path("data") / name for name in names]) == tuple(subjects)
+
+
+def test_images_of_one_name_on_different_drives_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(paths: object) -> str:
+        raise ValueError("Paths don't have the same drive")
+
+    monkeypatch.setattr("os.path.commonpath", refuse)
+    one, other = subject_names([Path("/c/t1.nii.gz"), Path("/d/t1.nii.gz")])
+    assert one != other

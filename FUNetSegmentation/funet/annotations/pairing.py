@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,9 +95,20 @@ def subject_names(images: Sequence[Path]) -> tuple[str, ...]:
     counts = Counter(image_stem(path) for path in different)
     names = {path: image_stem(path) for path in different}
     if any(count > 1 for count in counts.values()):
-        base = os.path.commonpath([path.parent for path in different])
-        names = {p: (p.relative_to(base).parent / image_stem(p)).as_posix() for p in different}
+        names = {path: _below(_common_folder(different), path) for path in different}
     return tuple(_subject(names[path.absolute()]) for path in images)
+
+
+def _common_folder(paths: Collection[Path]) -> Path | None:
+    try:
+        return Path(os.path.commonpath([path.parent for path in paths]))
+    except ValueError:  # on different drives
+        return None
+
+
+def _below(folder: Path | None, path: Path) -> str:
+    within = path if folder is None else path.relative_to(folder)
+    return within.with_name(image_stem(path)).as_posix()
 
 
 def _subject(name: str) -> str:
