@@ -72,7 +72,6 @@ class FUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         VTKObservationMixin.__init__(self)
         self.logic: FUNetSegmentationLogic | None = None
         self.panel: Panel | None = None
-        self._entered = False
         ScriptedLoadableModuleWidget.__init__(self, parent)  # without a parent, it calls setup()
 
     def setup(self) -> None:
@@ -88,18 +87,20 @@ class FUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.EndBatchProcessEvent, self.onSceneEndBatchProcess)
         self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAdded)
-        self.initializeParameterNode()
+        if self._entered:  # reloaded while it was open: nobody opens it once more
+            self.enter()
+        else:
+            self.initializeParameterNode()
 
     def enter(self) -> None:
         """Show what the scene holds whenever the module is opened."""
-        self._entered = True
         self.initializeParameterNode()
         self.panel.enter()
 
     def exit(self) -> None:
         """Listen to nothing while another module is open."""
-        self._entered = False
         self.panel.leave()
 
     def cleanup(self) -> None:
@@ -117,10 +118,20 @@ class FUNetSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         if self._entered:
             self.initializeParameterNode()
 
+    def onSceneEndBatchProcess(self, _caller: Any, _event: Any) -> None:
+        """Take the editor back to what is chosen here: it chooses for itself after a batch."""
+        if self._entered:
+            self.panel.edit_soon()
+
     def onNodeAdded(self, _caller: Any, _event: Any) -> None:
         """Choose a volume that was loaded while the panel was open."""
         if self._entered:
             self.panel.choose_volume_soon()
+
+    @property
+    def _entered(self) -> bool:
+        """Whether the module is open; a panel in a window of its own always is."""
+        return bool(getattr(self.parent, "isEntered", True))
 
     def initializeParameterNode(self) -> None:
         """Show the parameters of the present scene."""

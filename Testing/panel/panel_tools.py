@@ -60,8 +60,8 @@ class Desk:
         """Add the model "cores", of other structures, and open the module again."""
         publish(self.logic.modelsFolder, "axial", "cores", OTHER_SEGMENTS)
         self.logic.renameModel("cores", "Cores")
-        self.widget.exit()
-        self.widget.enter()
+        self.widget.parent.exit()
+        self.widget.parent.enter()
         host.spin(0.05)
 
     def press(self, name: str) -> None:

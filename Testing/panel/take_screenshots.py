@@ -83,13 +83,13 @@ def first_use(shots: Photographer) -> None:
 
     real = requirements.Requirement.satisfied
     requirements.Requirement.satisfied = property(lambda _self: False)
-    shots.widget.exit()
+    shots.widget.parent.exit()
     add_phantom(slicer.mrmlScene, "Head")
-    shots.widget.enter()
+    shots.widget.parent.enter()
     shots.shoot("01_first_use", "segment")
     requirements.Requirement.satisfied = real
-    shots.widget.exit()
-    shots.widget.enter()
+    shots.widget.parent.exit()
+    shots.widget.parent.enter()
 
 
 def new_model(shots: Photographer) -> None:

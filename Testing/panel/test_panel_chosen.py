@@ -129,7 +129,7 @@ def test_the_editor_keeps_its_settings_while_a_scene_is_closed_from_another_modu
 ) -> None:
     volume = segmented.parameters.inputVolume
     correct(segmented.segmentation, volume, 6)
-    segmented.widget.exit()
+    segmented.widget.parent.exit()
     slicer.mrmlScene.Clear(0)
     host.spin()
     # Slicer 5.2 looks into it at the end of every batch, whichever module is open.
@@ -163,16 +163,16 @@ def test_a_choice_and_a_result_outlast_a_visit_to_another_module(segmented: Desk
     desk.add_cores()
     desk.parameters.steps = 2
     desk.press_and_wait("retrainButton")
-    desk.widget.exit()
-    desk.widget.enter()
+    desk.widget.parent.exit()
+    desk.widget.parent.enter()
     host.spin(0.05)
     assert not desk.ui.retrainResultLabel.isHidden()
     assert desk.ui.keepButton.enabled
     assert "1 corrected" in desk.ui.reviewSummaryLabel.text
     desk.choose(add_boxes("second"))
     desk.choose_model("cores")
-    desk.widget.exit()
-    desk.widget.enter()
+    desk.widget.parent.exit()
+    desk.widget.parent.enter()
     desk.choose(add_boxes("third"))
     assert desk.parameters.model == "cores"
 

@@ -46,8 +46,8 @@ def extension_without_torch(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> type
     monkeypatch.setattr(
         requirements.Requirement, "satisfied", property(lambda _self: extension.installed)
     )
-    desk.widget.exit()
-    desk.widget.enter()
+    desk.widget.parent.exit()
+    desk.widget.parent.enter()
     return extension
 
 
@@ -116,9 +116,9 @@ def _longest_gap(act: Callable[[], object]) -> float:
 
 def test_leaving_the_module_and_coming_back_finds_the_same_state(segmented: Desk) -> None:
     node, rows = segmented.segmentation, segmented.rows()
-    segmented.widget.exit()
+    segmented.widget.parent.exit()
     correct(node, segmented.ui.inputVolumeSelector.currentNode(), 2)  # with another module
-    segmented.widget.enter()
+    segmented.widget.parent.enter()
     assert segmented.segmentation is node
     assert "2 corrected" in segmented.ui.reviewSummaryLabel.text
     assert len(segmented.rows()) == len(rows) - 1

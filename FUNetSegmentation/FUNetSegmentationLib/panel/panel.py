@@ -39,6 +39,7 @@ class Panel:
 
     Attributes:
         choose_volume_soon: call it when a volume may have been loaded: one is chosen if none is.
+        edit_soon: call it when the Segment Editor may have chosen for itself what it edits.
     """
 
     def __init__(self, ui: Any, logic: SegmentationLogic) -> None:
@@ -63,6 +64,7 @@ class Panel:
         self._live = LiveSection(context)
         self._nodes = ChosenNodes(context)
         self.choose_volume_soon = Later(self._nodes.choose_volume)
+        self.edit_soon = Later(self._edit)
         context.refresh = self.refresh
         context.reload_models = self._reload_soon = Later(self.reload_models)
         self._review_soon = Later(self._review.update)
@@ -82,6 +84,7 @@ class Panel:
 
     def leave(self) -> None:
         """Another module is opened; a task that runs goes on."""
+        self.edit_soon.cancel()
         self._review.shortcuts.enable(on=False)
         self._review.editor.leave()
         self._review.watcher.watch(None)
@@ -130,6 +133,7 @@ class Panel:
     def close(self) -> None:
         """The panel is about to be destroyed."""
         self.choose_volume_soon.cancel()
+        self.edit_soon.cancel()
         self._reload_soon.cancel()
         self._review_soon.cancel()
         self._live.stop()
@@ -201,12 +205,16 @@ class Panel:
                 self._retrain.plot.hide()
         if nodes_changed or anew:
             self._review.watcher.watch(self._nodes.segmentation)
-            self._review.editor.edit(self._nodes.segmentation, self._nodes.volume)
+            self._edit()
             self._review.update()
         else:
             self._review.follow_model()
         self._live.update()
         self.refresh()
+
+    def _edit(self) -> None:
+        if self._context.parameters is not None:
+            self._review.editor.edit(self._nodes.segmentation, self._nodes.volume)
 
     def _on_task_ended(self) -> None:
         self._retrain.plot.finish()

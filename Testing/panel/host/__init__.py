@@ -6,7 +6,15 @@ the same name and with the same meaning; so the methods of the stand-ins are not
 """
 
 from .app import Application, application, screenshot, spin, use_theme
-from .installation import VERSIONS, close_module, install, new_scene, open_module, uninstall
+from .installation import (
+    VERSIONS,
+    close_module,
+    install,
+    new_scene,
+    open_module,
+    reload_module,
+    uninstall,
+)
 from .pythonqt import use_attribute_style
 
 __all__ = [
@@ -17,6 +25,7 @@ __all__ = [
     "install",
     "new_scene",
     "open_module",
+    "reload_module",
     "screenshot",
     "spin",
     "uninstall",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import slicer
+from PySide6 import QtWidgets
 
 from . import module_classes, parameter_nodes, pythonqt
 from .app import application
@@ -194,19 +195,34 @@ def open_module(path: Path = _SOURCE / "FUNetSegmentation.py") -> Any:
     setattr(slicer.modules, f"{name}Instance", getattr(source, name)(module))
     parent = module_classes.qSlicerScriptedLoadableModuleWidget()
     parent.setMRMLScene(slicer.mrmlScene)
-    widget = getattr(source, f"{name}Widget")(parent)
+    widget = _make_panel(name, parent)
+    parent.enter()
+    parent.show()
+    return widget
+
+
+def reload_module(widget: Any) -> Any:
+    """Make a panel anew in the place of one, as Slicer's button Reload does; return it."""
+    parent = widget.parent
+    for child in parent.findChildren(QtWidgets.QWidget):
+        child.hide()
+    widget.cleanup()
+    while parent.layout().count():
+        parent.layout().takeAt(0)
+    return _make_panel(widget.moduleName, parent)
+
+
+def _make_panel(name: str, parent: Any) -> Any:
+    widget = parent._panel = getattr(sys.modules[name], f"{name}Widget")(parent)
     setattr(slicer.modules, f"{name}Widget", widget)
     widget.setup()
-    if hasattr(widget, "enter"):
-        widget.enter()
-    parent.show()
     return widget
 
 
 def close_module(widget: Any) -> None:
     """Leave a panel and destroy it."""
-    if hasattr(widget, "exit"):
-        widget.exit()
+    widget.parent.exit()
     widget.cleanup()
+    widget.parent._panel = None
     widget.parent.deleteLater()
     application().sendPostedEvents(None, 0)

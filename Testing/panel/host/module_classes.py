@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import slicer
-from PySide6 import QtWidgets
+from PySide6 import QtCore, QtWidgets
 
 from .node_combo_box import qMRMLWidget, qSlicerWidget
 
@@ -109,3 +109,19 @@ class qSlicerScriptedLoadableModuleWidget(qSlicerWidget):
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         QtWidgets.QVBoxLayout(self)
+        self._panel: Any = None  # the Python side, once it is made
+        self._entered = False
+
+    @QtCore.Property(bool)
+    def isEntered(self) -> bool:
+        return self._entered
+
+    def enter(self) -> None:
+        self._entered = True
+        if hasattr(self._panel, "enter"):
+            self._panel.enter()
+
+    def exit(self) -> None:
+        self._entered = False
+        if hasattr(self._panel, "exit"):
+            self._panel.exit()

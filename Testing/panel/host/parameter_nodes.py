@@ -161,6 +161,7 @@ class Wrapper:
     def __init__(self, parameterNode: Any) -> None:
         self.parameterNode = parameterNode
         self._connections: dict[int, list[tuple[str, _Connection, Any]]] = {}
+        self._observers: dict[int, int] = {}
         self._next_tag = 0
         self._showing = False
         for parameter in self.allParameters.values():
@@ -178,12 +179,16 @@ class Wrapper:
                 call = self._reader(name, connection)
                 connection.signal.connect(call)
                 connections.append((name, connection, call))
-        self.parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._show())
+        self._observers[self._next_tag] = self.parameterNode.AddObserver(
+            vtk.vtkCommand.ModifiedEvent, lambda *_: self._show()
+        )
         return self._next_tag
 
     def disconnectGui(self, guiTag: int) -> None:
         for _name, connection, call in self._connections.pop(guiTag, []):
             connection.signal.disconnect(call)
+        if guiTag in self._observers:
+            self.parameterNode.RemoveObserver(self._observers.pop(guiTag))
 
     def AddObserver(self, event: Any, callback: Any, priority: float = 0.0) -> int:
         return self.parameterNode.AddObserver(event, callback, priority)

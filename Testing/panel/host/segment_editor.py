@@ -41,6 +41,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self._shown: tuple[Any, Any, str] = (None, None, "")
         self._history = slicer.vtkSegmentationHistory()
         self._observers, self._segment_observers = Observers(), Observers()
+        self._scene_observers = Observers()
         self._build()
         self._show_undo()
 
@@ -60,6 +61,9 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         super().setMRMLScene(scene)
         self._segmentation_box.setMRMLScene(scene)
         self._volume_box.setMRMLScene(scene)
+        self._scene_observers.clear()
+        if scene is not None:
+            self._scene_observers.add(scene, scene.EndBatchProcessEvent, self._take_from_boxes)
 
     def segmentationNode(self) -> Any:
         return self._editor_node.GetSegmentationNode() if self._editor_node is not None else None
@@ -79,6 +83,12 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     def setSourceVolumeNode(self, node: Any) -> None:
         if self._editor_node is not None:
             self._editor_node.SetAndObserveSourceVolumeNode(node)
+
+    def _take_from_boxes(self, *_arguments: object) -> None:
+        if self._editor_node is not None:
+            self.setSegmentationNode(self._segmentation_box.currentNode())
+            self.setSourceVolumeNode(self._volume_box.currentNode())
+        self.updateWidgetFromMRML()
 
     def currentSegmentID(self) -> str:
         return (self._editor_node.GetSelectedSegmentID() or "") if self._editor_node else ""
@@ -195,7 +205,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self._segmentation_box.nodeTypes = ["vtkMRMLSegmentationNode"]
         self._volume_box = qMRMLNodeComboBox(self)
         self._volume_box.nodeTypes = ["vtkMRMLScalarVolumeNode"]
-        self._segmentation_box.noneEnabled = self._volume_box.noneEnabled = True
+        self._volume_box.noneEnabled = True
         self._segmentation_box.currentNodeChanged.connect(self.setSegmentationNode)
         self._volume_box.currentNodeChanged.connect(self.setSourceVolumeNode)
         column.addWidget(self._segmentation_box)
