@@ -318,7 +318,8 @@ def _measure(model: Model, data: Path, recipe: Recipe, split: Split) -> tuple[Me
         scores = measured(model, data, recipe, filter(belongs, split.test))
         for segment in recipe.segments if scores else ():
             values = [one[segment.name] for one in scores.values()]
-            mean, deviation = float(np.mean(values)), float(np.std(values))
+            mean = float(np.mean(values))
+            deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
             records.append(MetricRecord(group, segment.name, "Dice", mean, deviation, len(values)))
             logger.info("%s: %s Dice %.4f ± %.4f", group, segment.name, mean, deviation)
     return tuple(records)
