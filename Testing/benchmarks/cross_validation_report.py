@@ -39,12 +39,12 @@ def write_report(record: Mapping[str, Any], stem: Path) -> None:
     if record["model"] in _PUBLISHED:
         who, volumes, means = _PUBLISHED[record["model"]]
         rows.append((who, "–", str(volumes), *(f"{mean:.{_SHOWN}f}" for mean in means)))
-    errors = (f"{name} {_standard_error(records, name):.{_SHOWN}f}" for name in names)
     text = (
         f"The recipe of {record['model']}, {record['epochs']} epochs for each of {record['folds']} "
         "models. Dice on the whole volumes of the persons that a model has not seen: mean ± "
-        "standard deviation over volumes. The standard error of the means over all, over "
-        f"persons: {', '.join(errors)}.\n\n"
+        "standard deviation over volumes. Standard errors of the means over all: from persons, "
+        f"{_errors(records, names, 'person')}; from folds, whose persons share a model, "
+        f"{_errors(records, names, 'fold')}.\n\n"
     )
     columns = ("persons", "volumes", *names)
     with atomic_file(stem.with_name(stem.name + ".md")) as temporary:
@@ -61,13 +61,20 @@ def _row(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> tuple[Ce
     return (str(len({one["person"] for one in records})), str(len(records)), *cells)
 
 
-def _standard_error(records: Sequence[Mapping[str, Any]], name: str) -> float:
-    """Standard error of the mean over volumes, of which those of one person belong together."""
+def _errors(records: Sequence[Mapping[str, Any]], names: Sequence[str], unit: str) -> str:
+    errors = ((name, _standard_error(records, name, unit)) for name in names)
+    return ", ".join(f"{name} {error:.{_SHOWN}f}" for name, error in errors)
+
+
+def _standard_error(records: Sequence[Mapping[str, Any]], name: str, unit: str) -> float:
+    """Standard error of the mean over volumes, of which those of one unit belong together.
+
+    It is NaN where there is one unit only.
+    """
+    units = {one[unit] for one in records}
+    if len(units) < 2:
+        return float("nan")
     mean = np.mean([one["dice"][name] for one in records])
-    persons = {one["person"] for one in records}
-    sums = [
-        sum(one["dice"][name] - mean for one in records if one["person"] == person)
-        for person in persons
-    ]
-    spread = np.sum(np.square(sums)) * len(persons) / max(len(persons) - 1, 1)
+    sums = [sum(one["dice"][name] - mean for one in records if one[unit] == own) for own in units]
+    spread = np.sum(np.square(sums)) * len(units) / (len(units) - 1)
     return float(np.sqrt(spread) / len(records))

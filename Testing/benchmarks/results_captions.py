@@ -23,10 +23,16 @@ def provenance(record: Mapping[str, Any], source: str = "") -> str:
         _versions(record),
         _machine(record),
         _duration(record),
-        str(record.get("date", ""))[:10],
+        _days(record),
     ]
     known = [fact for fact in facts if fact]
     return f"*Made by*: {'; '.join(known)}." if known else ""
+
+
+def _days(record: Mapping[str, Any]) -> str:
+    last = str(record.get("date", ""))[:10]
+    first = str(record.get("begun", last))[:10]
+    return last if first == last else f"{first} to {last}"
 
 
 def data_of(record: Mapping[str, Any]) -> str:

@@ -70,7 +70,7 @@ def table_of(records: Sequence[Mapping[str, Any]]) -> Table:
                 order,
                 "yes" if retrains else "no",
                 format_mean(float(slices.mean()), deviation, decimals=1, deviation_decimals=1),
-                f"{np.median(slices):g}",
+                f"{np.median(slices):.1f}",
                 _share(slices, needed[_USUAL]),
                 _share(slices, needed["sequential", retrains]),
                 "–" if way == _TESTED_AGAINST else format_p(test.wilcoxon_p),

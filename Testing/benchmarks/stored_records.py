@@ -11,6 +11,7 @@ from typing import Any
 
 from funet.errors import InputError
 from funet.files import atomic_file
+from funet.models.manifest import utc_now
 from funet.provenance import run_record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,8 +49,8 @@ def open_record(
         path: the file, which need not exist.
         script: name of the script without its suffix.
         arguments: with ``words`` (as typed), ``data``, ``part``, ``subjects`` and ``seeds``.
-        renew: whether the command and its size replace those of the file, because a run that goes
-            on may add subjects and seeds.
+        renew: whether the command, its size and the date replace those of the file, because a run
+            that goes on may add subjects and seeds. When it first began stays as ``"begun"``.
         more: settings of this script alone.
 
     Raises:
@@ -71,7 +72,9 @@ def open_record(
                 f"{path.name} holds results with {key} = {record[key]}, not {value}; give another "
                 "folder by --output, or delete the file to measure anew."
             )
-    return record | size if renew else record
+    if not renew:
+        return record
+    return record | size | {"begun": record.get("begun", record["date"]), "date": utc_now()}
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:

@@ -59,6 +59,13 @@ def test_a_caption_can_do_without_anything(missing):
     assert provenance({}) == ""
 
 
+def test_a_measurement_that_went_on_on_another_day_says_both() -> None:
+    begun = {"begun": "2026-03-01T00:00:00Z"}
+    assert provenance(RECORD | begun).endswith("; 2026-03-01 to 2026-03-04.")
+    same_day = {"begun": "2026-03-04T00:00:00Z"}
+    assert provenance(RECORD | same_day) == provenance(RECORD)
+
+
 def test_data_may_be_counted_or_named():
     assert data_of({"images": 1, "subjects": 3}) == "1 image of 3 subjects"
     assert data_of({"data": "brains"}) == "data `brains`"

@@ -140,6 +140,6 @@ def test_the_table_compares_with_the_sequential_order() -> None:
         for seed in (0, 1)
     ]
     first, second, *_ = table_of(records).rows
-    assert first == ("worklist", "yes", "3.0±1.4", "3", "25%", "50%", "–", "10")
-    assert second[:6] == ("worklist", "no", "6.0±0.0", "6", "50%", "50%")
+    assert first == ("worklist", "yes", "3.0±1.4", "3.0", "25%", "50%", "–", "10")
+    assert second[:6] == ("worklist", "no", "6.0±0.0", "6.0", "50%", "50%")
     assert second[7] == "–"

@@ -34,6 +34,9 @@ def test_a_run_that_goes_on_keeps_its_records_and_tells_its_new_size(
         "subjects": 3,
         "seeds": [0, 1],
     }
+    if renew:
+        assert again.pop("begun") == first["date"] <= again["date"]
+        first["date"] = again["date"]
     assert again == (first | size if renew else first)
 
 
