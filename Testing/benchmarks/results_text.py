@@ -26,7 +26,8 @@ are of all trainings of a row together."""
 TESTS_TABLE = """\
 **Table.** Paired tests of two systems after learning from {sizes} images, {seeds}: p-values, and
 the mean difference of Dice, the second system minus the first. Images of one subject are not
-independent of each other, so the tests over subjects are the ones to trust."""
+independent of each other, so the tests over subjects are the ones to trust. They allow for other
+subjects, not for other seeds: each image has its mean over those that were run."""
 BOX_FIGURE = """\
 **Figure.** Dice of {structures} on the test images after learning from {sizes} images, {seeds}: box
 from the lower to the upper quartile with the median, whiskers to the farthest image within one and
@@ -71,6 +72,9 @@ PAPER_DIFFERENCES = (
     "Of each slice, only the middle {middle}×{middle} pixels are used.",
     "Pixels measure {spacing} mm.",
     "Every system alike learns for {share} of the paper's iterations.",
+    "U-net drops out after the first activation of each of its nine blocks, BRU-net and FU-net "
+    "once, before the last convolution, as dropout spoils the statistics of a batch normalisation; "
+    "so they differ in that as well.",
     "Our labels are silver, where a radiologist drew the paper's.",
 )
 
