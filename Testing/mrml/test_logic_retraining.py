@@ -113,6 +113,15 @@ def test_undo_takes_the_update_back_with_model_and_states(own_logic, a_volume, a
     assert own_logic.correctedSlices(a_prediction) == (4,)
 
 
+def test_a_trial_does_not_shorten_later_retrainings(own_logic, scene, a_volume, a_prediction):
+    correct(a_prediction, a_volume, 4)
+    own_logic.retrain(a_prediction, seed=7, **FEW_STEPS)
+    kept = scene.GetSingletonNode("FUNetSegmentation", "vtkMRMLScriptedModuleNode")
+    assert kept.GetParameter("device") == "cpu"
+    assert not kept.GetParameter("steps")
+    assert not kept.GetParameter("seed")
+
+
 def test_without_update_the_segmentation_stays(own_logic, a_volume, a_prediction):
     correct(a_prediction, a_volume, 4)
     result = own_logic.retrain(a_prediction, **FEW_STEPS, update=False)

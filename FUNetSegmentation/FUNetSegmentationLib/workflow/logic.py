@@ -164,7 +164,7 @@ class SegmentationLogic(ReviewLogic, ModelLogic):
         def work(task: Task) -> Steps:
             annotated.extend(annotated_segmentations(nodes, volumeNodes, slices))
             chosen = self._model_of(annotated[0].segmentation_node, model, annotated[0].volume_node)
-            remember(self._scene_of(nodes[0]), device=device, steps=steps, seed=seed)
+            remember(self._scene_of(nodes[0]), device=device)  # a trial sets no steps
             result: RetrainingResult = yield from retrain_steps(
                 task,
                 annotated,

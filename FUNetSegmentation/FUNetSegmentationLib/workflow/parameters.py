@@ -16,8 +16,9 @@ def remember(scene: Any, **values: object) -> None:
 
     Args:
         scene: the scene; ``None`` keeps nothing.
-        values: by the names that the panel uses: ``model``, ``device``, ``steps``, ``seed``;
-            ``None`` leaves a parameter as it is.
+        values: by the names that the panel uses, ``model`` and ``device``; ``None`` leaves a
+            parameter as it is. What one call was tried with, such as its steps, is not kept: it
+            would hold for all later ones.
     """
     known = {name: str(value) for name, value in values.items() if value is not None}
     if scene is None or not known:
