@@ -76,6 +76,16 @@ def test_first_use_installs_after_one_click_and_goes_on(
     assert desk.segmentation is not None, "the job did not go on"
 
 
+def test_the_first_training_has_a_plot_too(
+    segmented: Desk, extension_without_torch: types.ModuleType
+) -> None:
+    segmented.parameters.steps = 2
+    segmented.press("retrainButton")
+    assert segmented.ui.plotFrame.isHidden()
+    segmented.press_and_wait("installButton")
+    assert not segmented.ui.plotFrame.isHidden()
+
+
 def test_without_the_extension_the_panel_says_what_to_install(
     desk: Desk, extension_without_torch: types.ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:

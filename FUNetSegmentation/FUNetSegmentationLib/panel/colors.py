@@ -17,7 +17,6 @@ ROLES = {
 STATE_ROLES = {"predicted": "quiet", "corrected": "warn", "accepted": "good"}
 _TINT, _BOX = 45, 70
 _MARGIN = 6
-_SOLID = 255
 
 
 def paint_box(label: Any, role: str) -> None:
@@ -33,8 +32,3 @@ def paint_box(label: Any, role: str) -> None:
 def tint(role: str) -> Any:
     """Return a brush for the background of a cell."""
     return qt.QBrush(qt.QColor(*ROLES[role], _TINT))
-
-
-def ink(role: str) -> Any:
-    """Return a brush for a mark or a bar of characters."""
-    return qt.QBrush(qt.QColor(*ROLES[role], _SOLID))

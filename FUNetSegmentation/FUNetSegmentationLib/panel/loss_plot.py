@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import qt
 import slicer
 import vtk
 
 from ..translation import tr as _
+
+if TYPE_CHECKING:
+    from ..workflow.task import Task
 
 _PERCENT, _LOSS, _DICE = "percent", "loss", "dice"
 _REDRAW_MS = 250  # a chart that is drawn for every step takes the time of the person who draws
@@ -37,6 +40,12 @@ class LossPlot:
         self._timer.interval = _REDRAW_MS
         self._timer.timeout.connect(self._on_redraw)
         self.hide()
+
+    def begin_with(self, task: Task) -> Task:
+        """Show an empty chart for a training that has begun, unless it ended at once."""
+        if not task.finished:
+            self.begin()
+        return task
 
     def begin(self) -> None:
         """Show an empty chart for a training that begins."""
@@ -157,6 +166,8 @@ def _plot_view(scene: Any, chart: Any) -> Any:
     view.SetLayoutName(_LAYOUT_NAME)
     view.SetSingletonTag(_LAYOUT_NAME)
     _hide(view)
+    # The main layout makes a second widget, which nobody sees, for a view that belongs to nobody.
+    view.SetAndObserveParentLayoutNodeID(chart.GetID())
     view = scene.AddNode(view)
     view.SetPlotChartNodeID(chart.GetID())
     return view

@@ -77,22 +77,23 @@ class NewModelSection:
     def _on_train(self, *_args: object) -> None:
         context = self._context
         parameters = context.parameters
-        context.start(
-            lambda: context.logic.trainNewModel(
-                volumeNodes=[context.volume],
-                segmentationNodes=[context.segmentation],
-                name=context.ui.newModelNameEdit.text.strip(),
-                slicePlane=parameters.newModelPlane or None,
-                epochs=parameters.epochs or None,
-                seed=parameters.seed,
-                device=context.device,
-                waitForCompletion=False,
-                metricCallback=self._plot.add,
-            ),
-            self._on_trained,
-        )
-        if context.tasks.running:
-            self._plot.begin()
+
+        def begin() -> Task:
+            return self._plot.begin_with(
+                context.logic.trainNewModel(
+                    volumeNodes=[context.volume],
+                    segmentationNodes=[context.segmentation],
+                    name=context.ui.newModelNameEdit.text.strip(),
+                    slicePlane=parameters.newModelPlane or None,
+                    epochs=parameters.epochs or None,
+                    seed=parameters.seed,
+                    device=context.device,
+                    waitForCompletion=False,
+                    metricCallback=self._plot.add,
+                )
+            )
+
+        context.start(begin, self._on_trained)
 
     def _on_trained(self, task: Task) -> None:
         self._context.reload_models()

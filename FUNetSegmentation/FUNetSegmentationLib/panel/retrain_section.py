@@ -136,21 +136,22 @@ class RetrainSection:
         model = self._selector.current
         family = "" if model is None else model.family
         self.clear()
-        context.start(
-            lambda: context.logic.retrain(
-                segmentationNodes=[context.segmentation],
-                model=context.model or None,
-                volumeNodes=[context.volume],
-                device=context.device,
-                steps=parameters.steps or None,
-                seed=parameters.seed,
-                waitForCompletion=False,
-                metricCallback=self.plot.add,
-            ),
-            lambda task: self._on_retrained(task, chosen, family),
-        )
-        if context.tasks.running:
-            self.plot.begin()
+
+        def begin() -> Task:
+            return self.plot.begin_with(
+                context.logic.retrain(
+                    segmentationNodes=[context.segmentation],
+                    model=context.model or None,
+                    volumeNodes=[context.volume],
+                    device=context.device,
+                    steps=parameters.steps or None,
+                    seed=parameters.seed,
+                    waitForCompletion=False,
+                    metricCallback=self.plot.add,
+                )
+            )
+
+        context.start(begin, lambda task: self._on_retrained(task, chosen, family))
 
     def _on_retrained(self, task: Task, chosen: tuple[Any, Any], family: str) -> None:
         self._context.reload_models()

@@ -132,9 +132,8 @@ class WorklistTable:
 
     def _show_state(self, row: int, item: ReviewSlice) -> None:
         role = colors.STATE_ROLES[item.state]
-        cell = self._table.item(row, _STATE)
-        cell.setText(f"{_MARKS[item.state]} {state_name(item.state)}")
-        cell.setForeground(qt.QBrush() if item.state == "predicted" else colors.ink(role))
+        # Texts keep the colour of the theme, which can be read on every tint.
+        self._table.item(row, _STATE).setText(f"{_MARKS[item.state]} {state_name(item.state)}")
         for column in (_SLICE, _DOUBT, _STATE):
             brush = qt.QBrush() if item.state == "predicted" else colors.tint(role)
             self._table.item(row, column).setBackground(brush)
@@ -159,7 +158,6 @@ def _cell(text: str) -> Any:
 def _doubt_cell(doubt: float | None, highest: float) -> Any:
     share = (doubt or 0.0) / highest if highest > 0 else 0.0
     cell = _cell(f"{bar(share)}  {doubt_number(doubt)}")
-    cell.setForeground(colors.ink("busy"))
     if doubt is None:
         cell.setToolTip(_("Nothing was predicted here."))
     else:
