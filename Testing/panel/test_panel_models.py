@@ -121,6 +121,33 @@ def test_export_and_import(desk: Desk, tmp_path: Path, monkeypatch: pytest.Monke
     assert "Boxes axial" in names(desk)
 
 
+@pytest.mark.parametrize(("typed", "chosen"), [("boxes", "boxes.zip"), ("boxes.v2", "boxes.v2")])
+def test_a_name_without_a_suffix_gets_one(
+    qt: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, chosen: str
+) -> None:
+    from FUNetSegmentationLib.panel import file_dialogs
+
+    def answer(dialog: Any) -> str:
+        dialog.selectFile(str(tmp_path / typed))
+        return str(dialog.selectedFiles()[0])
+
+    monkeypatch.setattr(file_dialogs, "_answer", answer)
+    path = file_dialogs.file_to_save(None, "Export", "a.zip", "Models (*.zip)", "zip")
+    assert path == str(tmp_path / chosen)
+
+
+def test_a_model_is_not_exported_to_where_import_does_not_look(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from FUNetSegmentationLib.panel import file_dialogs
+
+    path = tmp_path / "boxes.v2"
+    monkeypatch.setattr(file_dialogs, "file_to_save", lambda *_: str(path))
+    choose_model(desk, "Boxes axial")
+    assert "ends in .zip" in desk.press_and_wait("exportModelButton")
+    assert not path.exists()
+
+
 def test_a_damaged_model_is_shown_and_can_only_be_deleted(desk: Desk, models: Path) -> None:
     (models / "boxes" / "model.json").write_text("{", encoding="utf-8")
     desk.widget.panel.reload_models()

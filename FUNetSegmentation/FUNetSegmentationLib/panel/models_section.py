@@ -154,9 +154,13 @@ class ModelsSection:
     def _on_export(self, *_args: object) -> None:
         model, ui = self.selected, self._context.ui
         path = file_dialogs.file_to_save(
-            ui.FUNetSegmentation, _("Export model"), f"{model.id}.zip", _("Models (*.zip)")
+            ui.FUNetSegmentation, _("Export model"), f"{model.id}.zip", _("Models (*.zip)"), "zip"
         )
-        if path:
+        if path and not path.lower().endswith(".zip"):  # as after boxes.v2; Import shows no others
+            self._context.status.say(
+                _("Nothing was exported: choose a name that ends in .zip."), role="warn"
+            )
+        elif path:
             self._context.start(
                 lambda: self._context.logic.exportModel(
                     model.id,
