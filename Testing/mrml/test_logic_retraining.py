@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import slicer
 from logic_tools import pump_until
 from scene_nodes import draw, mask_of, paint, segmentation_of, slice_view, volume_of
 from threshold_models import SEGMENTS, boxes, image, labels_of
@@ -152,6 +153,35 @@ def test_the_visible_slice_is_updated_first_and_undo_takes_both_parts_back(
     assert own_logic.undo(a_prediction)
     assert not np.delete(labels_of(a_prediction, a_volume), 2, 0).any()
     assert own_logic.correctedSlices(a_prediction) == (2,)
+
+
+@pytest.mark.parametrize("painted", [False, True])
+def test_undo_takes_back_an_update_but_not_the_stroke_before_it(
+    own_logic, scene, a_volume, a_prediction, painted
+):
+    slice_view(scene, "Axial")
+    jump_to_slice(a_volume, 0, 5)
+    predict_nothing(a_prediction, a_volume)
+    editor = slicer.vtkSegmentationHistory()  # as the Segment Editor keeps its states
+    editor.SetSegmentation(a_prediction.GetSegmentation())
+    own_logic.undoSaver = lambda _node: bool(editor.SaveState())
+    states = [labels_of(a_prediction, a_volume)]
+    records = len(ReviewHistory(a_prediction)._records())
+
+    def paint_after_the_first_slice(task):
+        if painted and len(states) == 1 and len(ReviewHistory(a_prediction)._records()) > records:
+            states.append(labels_of(a_prediction, a_volume))
+            editor.SaveState()
+            correct(a_prediction, a_volume, 6)
+            states.append(labels_of(a_prediction, a_volume))
+
+    own_logic.onTaskChanged.append(paint_after_the_first_slice)
+    own_logic.update(a_prediction, device="cpu")
+    assert len(states) == (3 if painted else 1)
+    for state in reversed(states):
+        assert editor.RestorePreviousState()
+        np.testing.assert_array_equal(labels_of(a_prediction, a_volume), state)
+    assert not editor.IsRestorePreviousStateAvailable()
 
 
 def test_what_is_edited_between_the_first_slice_and_the_rest_stays(

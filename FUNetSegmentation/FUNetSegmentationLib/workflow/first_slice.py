@@ -15,8 +15,8 @@ from funet.models.manifest import Manifest
 from funet.worker.handle import JobHandle
 
 from ..scene.history import ReviewHistory
-from ..scene.labels import read_labels
-from ..scene.segmentation_nodes import alive
+from ..scene.labels import ContentDigests, content_digests, read_labels
+from ..scene.segmentation_nodes import alive, existing_segments
 from ..scene.structures import segments_of_model
 from ..scene.volumes import voxel_box
 from ..scene.writing import draw_slices, write_prediction
@@ -55,6 +55,7 @@ class FirstSlice:
         self, segmentation_node: Any, volume_node: Any, model: Manifest, axis: int, desk: Desk
     ) -> None:
         self._before: _Before | None = None
+        self._written: ContentDigests | None = None  # the node once it was written
         self._node = segmentation_node
         self._volume_node = volume_node
         self._model = model
@@ -62,9 +63,18 @@ class FirstSlice:
         self._desk = desk
 
     @property
-    def shown(self) -> bool:
-        """Whether it was written; the state before it is then saved for Undo."""
-        return self._before is not None
+    def undoable(self) -> bool:
+        """Whether the state saved before it was written is still the one that Undo is to give back.
+
+        What the user has drawn since would go with it, so that a state of its own is needed then.
+        """
+        with suppress(InputError):  # what is wrong, the rest of the prediction will tell
+            return self._written is not None and self._content() == self._written
+        return False
+
+    def _content(self) -> ContentDigests:
+        segments = existing_segments(self._node)
+        return content_digests(self._node, segments, self._volume_node, self._axis)
 
     def show(self, handle: JobHandle, values: dict[str, Any]) -> None:
         """Take a metric event of the job that names the slice and its labels.
@@ -136,3 +146,4 @@ class FirstSlice:
             volume_node=self._volume_node,
             protected_slices=[other for other in range(shape[self._axis]) if other != index],
         )
+        self._written = self._content()

@@ -151,7 +151,7 @@ def _update_one(
             volume_node=volume_node,
             segmentation_node=node,
             desk=desk,
-            save_undo=not first.shown,
+            save_undo=not first.undoable,
         )
         task.take_notes(notes)
 
