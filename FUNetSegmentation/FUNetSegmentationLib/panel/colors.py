@@ -15,6 +15,8 @@ ROLES = {
     "bad": (215, 60, 60),
 }
 STATE_ROLES = {"predicted": "quiet", "corrected": "warn", "accepted": "good"}
+# Of bars made of text, on light and on dark bases: with as much contrast as texts need.
+_INKS = ((24, 84, 160), (150, 200, 255))
 _TINT, _BOX = 45, 70
 _MARGIN = 6
 
@@ -27,6 +29,12 @@ def paint_box(label: Any, role: str) -> None:
     label.setBackgroundRole(qt.QPalette.Window)  # in a collapsible button it is that of a button
     label.autoFillBackground = True
     label.margin = _MARGIN
+
+
+def ink(widget: Any) -> Any:
+    """Return a brush for bars in a widget, as the lightness of its base asks for."""
+    is_dark = widget.palette.color(qt.QPalette.Base).lightness() < 128
+    return qt.QBrush(qt.QColor(*_INKS[is_dark]))
 
 
 def tint(role: str) -> Any:

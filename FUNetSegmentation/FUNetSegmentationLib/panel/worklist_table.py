@@ -123,9 +123,12 @@ class WorklistTable:
         self._table.blockSignals(True)  # noqa: FBT003 (Qt takes it by position)
         self._table.rowCount = len(self._slices)
         highest = max((item.doubt or 0.0 for item in self._slices), default=0.0)
+        ink = colors.ink(self._table)
         for row, item in enumerate(self._slices):
             self._table.setItem(row, _SLICE, _cell(_position(item)))
-            self._table.setItem(row, _DOUBT, _doubt_cell(item.doubt, highest))
+            cell = _doubt_cell(item.doubt, highest)
+            cell.setForeground(ink)
+            self._table.setItem(row, _DOUBT, cell)
             self._table.setItem(row, _STATE, _cell(""))
             self._show_state(row, item)
         self._table.blockSignals(False)  # noqa: FBT003
