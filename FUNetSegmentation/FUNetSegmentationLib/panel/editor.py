@@ -7,6 +7,7 @@ from typing import Any
 import slicer
 
 _TAG = "FUNetSegmentation"
+_MODULES_TAG = "SegmentEditor"  # of the node that Slicer's own module Segment Editor uses
 _NODE_CLASS = "vtkMRMLSegmentEditorNode"
 
 
@@ -19,11 +20,24 @@ class EmbeddedEditor:
 
     def __init__(self, widget: Any) -> None:
         self._widget = widget
+        self._entered = False
 
     @property
     def node(self) -> Any:
         """The node with the settings of the editor, such as its masks."""
         return self._widget.mrmlSegmentEditorNode()
+
+    @property
+    def node_in_use(self) -> Any:
+        """The node with the settings that the user draws with: those of the module that is open.
+
+        While the panel is not, that is Slicer's own Segment Editor, if it edits the same.
+        """
+        other = slicer.mrmlScene.GetSingletonNode(_MODULES_TAG, _NODE_CLASS)
+        if self._entered or other is None:
+            return self.node
+        edits_same = other.GetSegmentationNode() is self._widget.segmentationNode()
+        return other if edits_same else self.node
 
     def edit(self, segmentation_node: Any, volume_node: Any) -> None:
         """Edit a segmentation on a volume; ``None`` for none."""
@@ -38,20 +52,28 @@ class EmbeddedEditor:
         """Make the present state of a segmentation one that Undo goes back to.
 
         Returns:
-            Whether the editor edits this segmentation, and did so.
+            Whether this editor, or that of Slicer's own module, edits the segmentation and did so.
         """
-        if self.node is None or self._widget.segmentationNode() is not segmentation_node:
-            return False
-        self._widget.saveStateForUndo()
-        return True
+        widgets = [
+            widget
+            for widget in (self._widget, _widget_of_module())
+            if widget is not None
+            and widget.mrmlSegmentEditorNode() is not None
+            and widget.segmentationNode() is segmentation_node
+        ]
+        for widget in widgets:
+            widget.saveStateForUndo()
+        return bool(widgets)
 
     def enter(self) -> None:
         """Take the keyboard shortcuts of the Segment Editor, and show what it is on."""
+        self._entered = True
         self._widget.installKeyboardShortcuts()
         self._widget.updateWidgetFromMRML()
 
     def leave(self) -> None:
         """Put the tool down and give the keyboard shortcuts back."""
+        self._entered = False
         self._widget.setActiveEffect(None)
         self._widget.uninstallKeyboardShortcuts()
         self._widget.removeViewObservations()
@@ -60,6 +82,12 @@ class EmbeddedEditor:
         """Forget the scene that is being closed."""
         self._widget.setSegmentationNode(None)
         self._widget.removeViewObservations()
+
+
+def _widget_of_module() -> Any:
+    """The editor of Slicer's own module; ``None`` as long as that was never opened."""
+    panel = getattr(slicer.modules, "SegmentEditorWidget", None)
+    return getattr(panel, "editor", None)
 
 
 def _editor_node(scene: Any) -> Any:

@@ -71,7 +71,7 @@ class Panel:
         self._review.edited = self._live.edited
         context.tasks.ended = self._on_task_ended
         logic.undoSaver = self._review.editor.save_state
-        logic.editorNode = lambda: self._review.editor.node
+        logic.editorNode = lambda: self._review.editor.node_in_use
         self.reload_models()
 
     def enter(self) -> None:
