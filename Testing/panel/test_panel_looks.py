@@ -55,10 +55,13 @@ def test_the_worklist_can_be_read(qt: Any, theme: str) -> None:
     from FUNetSegmentationLib.panel.worklist_table import WorklistTable
     from FUNetSegmentationLib.workflow.results import ReviewSlice
 
-    host.use_theme(theme)
     table = qt.QTableWidget(0, 3)
+    worklist = WorklistTable(table)
     states = ("predicted", "corrected", "accepted")
-    WorklistTable(table).show([ReviewSlice(n, 3.0, one, 0.0) for n, one in enumerate(states)])
+    for shown in ("dark", "light", theme):  # the theme changes while the rows are there
+        host.use_theme(shown)
+        host.spin()
+        worklist.show([ReviewSlice(n, 3.0, one, 0.0) for n, one in enumerate(states)])
     for cell in cells(table):
         palette = table.palette
         ground = palette.color(qt.QPalette.Base)

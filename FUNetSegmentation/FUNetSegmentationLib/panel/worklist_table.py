@@ -66,6 +66,7 @@ class WorklistTable:
         else:
             self._fill()
             self.select(chosen.sliceIndex if chosen is not None else None)
+        self._show_ink()
         self._apply_filter()
 
     def filter(self, states: frozenset[str]) -> None:
@@ -123,15 +124,18 @@ class WorklistTable:
         self._table.blockSignals(True)  # noqa: FBT003 (Qt takes it by position)
         self._table.rowCount = len(self._slices)
         highest = max((item.doubt or 0.0 for item in self._slices), default=0.0)
-        ink = colors.ink(self._table)
         for row, item in enumerate(self._slices):
             self._table.setItem(row, _SLICE, _cell(_position(item)))
-            cell = _doubt_cell(item.doubt, highest)
-            cell.setForeground(ink)
-            self._table.setItem(row, _DOUBT, cell)
+            self._table.setItem(row, _DOUBT, _doubt_cell(item.doubt, highest))
             self._table.setItem(row, _STATE, _cell(""))
             self._show_state(row, item)
         self._table.blockSignals(False)  # noqa: FBT003
+
+    def _show_ink(self) -> None:
+        """Draw all bars for the theme of now: it may be another than when the rows were made."""
+        ink = colors.ink(self._table)
+        for row in range(len(self._slices)):
+            self._table.item(row, _DOUBT).setForeground(ink)
 
     def _show_state(self, row: int, item: ReviewSlice) -> None:
         role = colors.STATE_ROLES[item.state]
