@@ -31,7 +31,7 @@ DAILY = ("segment", "review", "retrain")
 THEMES = ("light", "dark")
 PATIENCE = 300.0
 DRAWN = (3, 6, 9, 12, 15)
-EPOCHS, STEPS, LONG_STEPS = 100, 120, 400
+EPOCHS, STEPS, LONG_STEPS = 40, 120, 400
 NEW_PATIENT = 3
 AXIAL = 0
 MANY_TIMES = 150  # the phantom, one on top of the other: so that segmenting takes a while
@@ -68,6 +68,8 @@ class Photographer:
         parent = self.widget.parent
         for theme in THEMES:
             host.use_theme(theme)
+            host.spin(0.1)
+            self.widget.panel._review.update()  # it draws its bars for the theme
             for _ in range(2):  # labels that wrap know their height only once they have a width
                 host.spin(0.1)
                 parent.resize(WIDTH, parent.layout().totalHeightForWidth(WIDTH) + MARGIN)
@@ -157,6 +159,7 @@ def retrain(shots: Photographer) -> None:
     shots.parameters.steps = STEPS
     shots.ui.retrainButton.click()
     shots.wait()
+    assert shots.ui.keepButton.enabled, "train the first model less: the next was not better"
     shots.shoot("06_kept", *DAILY)
     # One step learns too little to be better than the version before.
     more = [item.sliceIndex for item in shots.widget.logic.review(node)[:4]]
