@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 MODULE_FILE = "FUNetSegmentation/FUNetSegmentation.py"
 ENGINE = "FUNetSegmentation/funet/"
 SLICER_SIDE = "FUNetSegmentation/FUNetSegmentationLib/"
-ITK_FILES = (ENGINE + "images/volumes.py", ENGINE + "images/pieces.py")
+ITK_FILES = tuple(f"{ENGINE}images/{name}.py" for name in ("volumes", "headers", "pieces"))
 
 MOST_LINES = 400
 MOST_LINES_OF_A_FUNCTION = 60
