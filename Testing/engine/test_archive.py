@@ -13,7 +13,7 @@ from tiny_models import (
     tiny_network,
 )
 
-from funet.errors import Cancelled, FunetError, ModelError
+from funet.errors import Cancelled, FunetError, InputError, ModelError
 from funet.models.archive import export_model, import_model
 from funet.models.model import load_samples_of
 from funet.models.store import ModelStore
@@ -62,6 +62,14 @@ def test_samples_travel_only_when_asked_for(
 def test_the_same_model_gives_the_same_archive(archive: Path, folder: Path, tmp_path: Path) -> None:
     export_model(folder, tmp_path / "again.zip")
     assert archive.read_bytes() == (tmp_path / "again.zip").read_bytes()
+
+
+def test_no_file_is_replaced_that_is_no_archive(folder: Path, tmp_path: Path) -> None:
+    image = tmp_path / "brain.nii.gz"
+    image.write_bytes(b"an image")
+    with pytest.raises(InputError, match=r"does not end in \.zip"):
+        export_model(folder, image)
+    assert image.read_bytes() == b"an image"
 
 
 def test_an_archive_packed_by_another_program_is_read(archive: Path, store: ModelStore) -> None:

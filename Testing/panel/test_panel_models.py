@@ -144,7 +144,7 @@ def test_a_model_is_not_exported_to_where_import_does_not_look(
     path = tmp_path / "boxes.v2"
     monkeypatch.setattr(file_dialogs, "file_to_save", lambda *_: str(path))
     choose_model(desk, "Boxes axial")
-    assert "ends in .zip" in desk.press_and_wait("exportModelButton")
+    assert "does not end in .zip" in desk.press_and_wait("exportModelButton")
     assert not path.exists()
 
 

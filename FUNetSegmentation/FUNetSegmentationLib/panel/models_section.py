@@ -156,11 +156,7 @@ class ModelsSection:
         path = file_dialogs.file_to_save(
             ui.FUNetSegmentation, _("Export model"), f"{model.id}.zip", _("Models (*.zip)"), "zip"
         )
-        if path and not path.lower().endswith(".zip"):  # as after boxes.v2; Import shows no others
-            self._context.status.say(
-                _("Nothing was exported: choose a name that ends in .zip."), role="warn"
-            )
-        elif path:
+        if path:
             self._context.start(
                 lambda: self._context.logic.exportModel(
                     model.id,

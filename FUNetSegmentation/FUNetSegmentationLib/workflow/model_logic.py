@@ -80,7 +80,7 @@ class ModelLogic(TaskLogic):
 
         Args:
             modelId: id of the model.
-            path: the file, usually ``….zip``; replaced if it exists.
+            path: the file, ending in ``.zip``; replaced if it exists.
             withSlices: whether to add the image slices that taught it, which show the patients.
             waitForCompletion: see :class:`~.logic.SegmentationLogic`.
 

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
 from ..progress import CancelToken
 from .arguments import add_store, open_store
 from .console import ALL_DONE, SOME_FAILED, Console
@@ -142,8 +141,6 @@ def _export(arguments: argparse.Namespace, store: ModelStore, console: Console) 
     from ..models.manifest import read_manifest
 
     folder, file = store.find(arguments.model), Path(arguments.file)
-    if file.suffix.lower() != ".zip":
-        raise InputError(f"{file} does not end in .zip; models are exported as such archives.")
     export_model(folder, file, include_samples=arguments.with_slices)
     manifest = read_manifest(folder)
     return _told(console, manifest, f"{manifest.id} is in {file}.")

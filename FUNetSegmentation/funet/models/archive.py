@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import ModelError
+from ..errors import InputError, ModelError
 from ..files import atomic_file, open_regular, write_error
 from ..progress import CancelToken
 from ..strict_json import shown
@@ -67,15 +67,18 @@ def export_model(
 
     Args:
         folder: the folder of the model.
-        zip_path: the file, replaced if it exists.
+        zip_path: the file, ending in ``.zip``; replaced if it exists.
         include_samples: whether to add the slices kept for replay.
         cancel: checked before the file takes its place.
 
     Raises:
         Cancelled: if it was; an earlier file is untouched.
         ModelError: if the model is damaged.
-        InputError: if the file cannot be written; an earlier one is untouched.
+        InputError: if the file does not end in ``.zip`` or cannot be written; an earlier one is
+            untouched.
     """
+    if zip_path.suffix.lower() != ".zip":  # it could be the user's image that it would replace
+        raise InputError(f"{zip_path} does not end in .zip; models are exported as such archives.")
     model = load_model(folder)
     manifest = model.manifest
     names = [WEIGHTS_NAME]
