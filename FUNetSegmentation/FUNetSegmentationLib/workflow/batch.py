@@ -37,10 +37,12 @@ def segment_files_steps(
         device: where to compute.
         on_file: called with each result as it is ready.
     """
+    results: list[FileResult] = []
 
-    def tell(_handle: JobHandle, values: dict[str, Any]) -> None:
+    def take(_handle: JobHandle, values: dict[str, Any]) -> None:
+        results.append(FileResult.from_outcome(values))
         if on_file is not None:
-            on_file(FileResult.from_outcome(values))
+            on_file(results[-1])
 
     handle = yield JobStep(
         "segment_files",
@@ -52,8 +54,7 @@ def segment_files_steps(
             "suffix": suffix,
             "device": device,
         },
-        on_metric=tell,
+        on_metric=take,
     )
-    outcome = handle.result or {}
-    task.take_notes(outcome.get("notes", ()))
-    return [FileResult.from_outcome(fields) for fields in outcome["outcomes"]]
+    task.take_notes((handle.result or {}).get("notes", ()))
+    return results

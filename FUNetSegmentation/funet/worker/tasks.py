@@ -101,11 +101,11 @@ def segment_many(
 ) -> dict[str, Any]:
     """Segment files into a folder; a metric event tells of each file as it is done.
 
+    The result itself holds nothing: one message would not hold what became of thousands of files.
     ``paths`` are image files, folders and patterns, see
     :func:`~funet.prediction.segmenting.expand_inputs`. The message of a file says why it was
     skipped or failed, or what else the user should know.
     """
-    outcomes = []
     for outcome in segment_files(
         expand_inputs([str(path) for path in arguments["paths"]]),
         warm.get(arguments),
@@ -115,17 +115,14 @@ def segment_many(
         on_progress=context.progress,
         cancel=context.cancel,
     ):
-        outcomes.append(
-            {
-                "input": str(outcome.input),
-                "output": None if outcome.output is None else str(outcome.output),
-                "status": outcome.status,
-                "message": outcome.message or " ".join(outcome.notes),
-                "seconds": outcome.seconds,
-            }
+        context.metric(
+            input=str(outcome.input),
+            output=None if outcome.output is None else str(outcome.output),
+            status=outcome.status,
+            message=outcome.message or " ".join(outcome.notes),
+            seconds=outcome.seconds,
         )
-        context.metric(**outcomes[-1])
-    return {"outcomes": outcomes}
+    return {}
 
 
 def train(arguments: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
