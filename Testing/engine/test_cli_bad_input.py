@@ -210,3 +210,16 @@ def test_one_reference_that_cannot_be_read_leaves_the_other_scores(
     assert shell("evaluate", "--model", boxes_model, *words) == 1
     assert shell.out.count("| 3 | 0 |") == 2  # cases and misses of both structures
     assert broken.name in shell.err
+
+
+def test_a_program_is_told_which_case_could_not_be_scored(
+    shell: Shell, tmp_path: Path, boxes_model: Path
+) -> None:
+    write_subject(tmp_path, 0)
+    write_subject(tmp_path, 1)
+    labels_of_another_grid(tmp_path)
+    words = ["--images", tmp_path / "images", "--labels", tmp_path / "labels", "--json"]
+    assert shell("evaluate", "--model", boxes_model, *words) == 1
+    (failed,) = shell.objects("failed")
+    assert str(labels(tmp_path, 0)) in failed["message"]
+    assert shell.objects("result")[0]["failed"] == 1

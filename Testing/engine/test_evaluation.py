@@ -168,6 +168,34 @@ def test_a_structure_that_is_named_and_absent_from_both_counts_nowhere(tmp_path:
     assert evaluation.structures == ("Midbrain", "Substantia nigra")
 
 
+def test_a_structure_is_one_however_its_name_is_spelt(tmp_path: Path) -> None:
+    other = dataclasses.replace(MIDBRAIN, name="MIDBRAIN")
+    rows = []
+    for case, segment in (("a", MIDBRAIN), ("b", other)):
+        files = [
+            write(tmp_path / name / f"{case}.seg.nrrd", np.minimum(labels(), 1), (segment,))
+            for name in ("out", "ref")
+        ]
+        rows += evaluate_pair(files[0], files[1])
+    evaluation = Evaluation(tuple(rows))
+    assert [name.casefold() for name in evaluation.structures] == ["midbrain"]
+    assert evaluation.summary("Midbrain").count == 2
+
+
+def test_segments_that_overlap_are_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_overlapping(path: Path) -> LabelMap:
+        return dataclasses.replace(read_label_map(path), overlapping_voxels=32)
+
+    monkeypatch.setattr("funet.evaluation.scoring.read_label_map", read_overlapping)
+    files = [write(tmp_path / name / "a.nii.gz", labels()) for name in ("out", "ref")]
+    notes: list[str] = []
+    evaluate_pair(files[0], files[1], on_note=notes.append)
+    assert [
+        f"32 voxels of {file} belong to several segments" in note
+        for file, note in zip(files, notes, strict=True)
+    ] == [True, True]
+
+
 def test_different_grids_are_refused_in_a_sentence_that_names_both_files(tmp_path: Path) -> None:
     moved = dataclasses.replace(GRID, origin=(-12.0, 4.0, 101.0))
     prediction = write(tmp_path / "out" / "a.nii.gz", labels(), grid=moved)

@@ -83,6 +83,11 @@ def test_single_files_of_one_name_are_a_pair(tmp_path: Path) -> None:
         (["subject2.007_x.nii", "subject2.008.nii"], ["subject2.007", "subject2.008"]),
         (["case_012_0000.nii.gz", "case_012_0001.nii.gz"], ["case_012"] * 2),
         (["case_2023_1204_0001.nii"], ["case_2023_1204"]),
+        (["patient_001_20230101.nii", "patient_001_20240615.nii"], ["patient_001"] * 2),
+        (["patient001_2023-01-01_T1.nii", "patient001_2024-06-15_T1.nii"], ["patient001"] * 2),
+        (["subject-12_230101.nii", "subject-12_240101.nii"], ["subject-12"] * 2),
+        (["case_20230101_001.nii", "case_20230101_002.nii"],) * 1
+        + (["case_20230101_001", "case_20230101_002"],),
         (["patient_1/001.nii", "patient_2/001.nii"], ["patient_1", "patient_2"]),
         (["hippocampus_001.nii.gz", "hippocampus_003.nii.gz"],) * 1
         + (["hippocampus_001", "hippocampus_003"],),

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..images.cut_segmentations import uncut
 from ..images.preprocessing_settings import Preprocessing
-from ..images.segmentations import Segment
+from ..images.segmentations import Segment, overlap_note
 from ..images.volumes import read_label_map, read_volume
 from ..progress import CancelToken, ProgressCallback, ProgressReporter
 from .pairing import subject_names
@@ -90,12 +90,7 @@ def gather_cases(
 
 def _gather(case: Case, subject: str | None, preprocessing: Preprocessing) -> GatheredCase:
     volume, label_map = read_volume(case.image), read_label_map(case.labels)
-    notes = []
-    if label_map.overlapping_voxels:
-        notes.append(
-            f"{label_map.overlapping_voxels} voxels of {case.labels} belong to several segments; "
-            "the last of them has them."
-        )
+    notes = [note for note in [overlap_note(label_map, case.labels)] if note]
     if unusable := int(np.count_nonzero(~np.isfinite(volume.array))):
         notes.append(
             f"{unusable} voxels of {case.image} are not numbers and were treated as background."

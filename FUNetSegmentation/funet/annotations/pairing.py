@@ -14,10 +14,12 @@ from ..images.volumes import find_images, image_stem
 
 # Names as in BIDS ("ds1_sub-03_T1w") and as many collections have them ("patient007_frame12"), some
 # of which count the subjects of a year or a place ("case_2023_001"). One or two digits more count
-# scans of a subject ("case_12_2"), and four that begin with three zeros its channels ("_0001").
+# scans of a subject ("case_12_2"), four that begin with three zeros its channels ("_0001"), and a
+# date is that of a scan ("patient_001_20230101").
+_DATE = r"(?:19|20)\d\d(-?)\d\d\1\d\d(?!\d)|\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)"
 _SUBJECT = re.compile(
     r".*?(?:sub-[a-z0-9]+"
-    r"|(?:subject|patient|case)[-_]?\d+(?:[-_.](?!000\d(?!\d))\d{3,}(?![a-z0-9]))*)",
+    rf"|(?:subject|patient|case)[-_]?\d+(?:[-_.](?!000\d(?!\d)|{_DATE})\d{{3,}}(?![a-z0-9]))*)",
     re.IGNORECASE,
 )
 

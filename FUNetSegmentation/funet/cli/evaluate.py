@@ -71,6 +71,7 @@ def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) ->
     failed = 0
     for scored in score(arguments, console, cancel):
         if isinstance(scored, str):
+            console.event("failed", message=scored)
             console.complain(scored)
             failed += 1
         else:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..images.cut_segmentations import uncut
 from ..images.geometry import Geometry
-from ..images.segmentations import Segment
+from ..images.segmentations import Segment, overlap_note
 from ..images.volumes import image_stem, read_label_map
 from ..progress import CancelToken, ProgressCallback, ProgressReporter
 from .matching import MatchedLabels, match_labels, match_to_segments
@@ -73,13 +73,18 @@ class Evaluation:
 
     @property
     def structures(self) -> tuple[str, ...]:
-        """Names of the structures in the order of their label values."""
+        """Names in the order of their label values, once each, capital letters or not."""
         order = sorted((row.score.value, row.structure) for row in self.rows)
-        return tuple(dict.fromkeys(name for _, name in order))
+        spellings: dict[str, str] = {}
+        for _, name in order:
+            spellings.setdefault(name.casefold(), name)
+        return tuple(spellings.values())
 
     def summary(self, structure: str, metric: Metric = "dice") -> Summary:
         """Mean and deviation of one metric of one structure over the cases."""
-        return summarise((r.score for r in self.rows if r.structure == structure), metric)
+        name = structure.casefold()
+        rows = (row for row in self.rows if row.structure.casefold() == name)
+        return summarise((row.score for row in rows), metric)
 
     def case_table(self) -> Table:
         """Every number, one row per case and structure."""
@@ -244,8 +249,10 @@ def evaluate_pair(
             match_to_segments(expected, reference, segments, label_values),
             {segment.value: segment.name for segment in segments},
         )
-    if matched.note and on_note is not None:
-        on_note(matched.note)
+    overlaps = overlap_note(predicted, prediction), overlap_note(expected, reference)
+    for note in (*overlaps, matched.note):
+        if note and on_note is not None:
+            on_note(note)
     return _scores(matched, expected.geometry, image_stem(reference), surface)
 
 

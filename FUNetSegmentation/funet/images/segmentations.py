@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,16 @@ class LabelMap:
         counts = Counter(segment.value for segment in self.segments)
         if shared := [value for value, count in counts.items() if count > 1]:
             raise InputError(f"Two segments have the label value {shared[0]}; use different ones.")
+
+
+def overlap_note(label_map: LabelMap, path: Path) -> str:
+    """What the user should know of voxels that several segments of a file claim; may be empty."""
+    if not label_map.overlapping_voxels:
+        return ""
+    return (
+        f"{label_map.overlapping_voxels} voxels of {path} belong to several segments; the last of "
+        "them has them."
+    )
 
 
 def default_color(value: int) -> tuple[int, int, int]:
