@@ -135,6 +135,14 @@ def test_other_settings_in_the_same_folder_are_refused(study, tmp_path, capsys):
     assert {path: path.read_bytes() for path in output.rglob("*.*")} == before
 
 
+def test_settings_of_something_else_are_not_replaced(study, tmp_path, capsys):
+    mine = tmp_path / "settings.json"
+    mine.write_text('{"mine": 1}', encoding="utf-8")
+    assert compare(study, tmp_path, "--systems", "unet") == 2
+    assert "no record of a comparison" in capsys.readouterr().err
+    assert [path.read_text("utf-8") for path in tmp_path.iterdir()] == ['{"mine": 1}']
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # The engine has these, too, but importing them would load torch for every --help.
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
+_TEXTS = ("--structures", "--name", "--systems")  # whose values are no paths, slashes or not
+
 _Value = TypeVar("_Value", int, float)
 
 
@@ -201,4 +203,16 @@ def typed_command(words: Sequence[str]) -> str:
 
     Where images lie may say whose they are.
     """
-    return shlex.join(["funet", *(PurePath(w).name if "/" in w or "\\" in w else w for w in words)])
+    shown, before = ["funet"], ""
+    for word in words:
+        option, equals, value = word.partition("=") if word.startswith("--") else (before, "", word)
+        if equals and option not in _TEXTS:
+            shown.append(f"{option}={_without_folders(value)}")
+        else:
+            shown.append(word if equals or option in _TEXTS else _without_folders(word))
+        before = word
+    return shlex.join(shown)
+
+
+def _without_folders(text: str) -> str:
+    return PurePath(text).name if "/" in text or "\\" in text else text

@@ -159,9 +159,15 @@ def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) ->
     """Do the comparison, write its results and return the exit code."""
     from ..comparison.example_figure import write_example_figure
     from ..comparison.experiment import run_plan
-    from ..comparison.output import RUNS_FOLDER, require_output_libraries, write_results
+    from ..comparison.output import (
+        RUNS_FOLDER,
+        require_output_libraries,
+        require_same_study,
+        write_results,
+    )
     from ..comparison.runs import Run
     from ..files import require_writable
+    from ..training.checkpoints import data_digest
 
     output: Path = arguments.output
     require_writable(output)
@@ -169,6 +175,7 @@ def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) ->
     plan, preprocessing = _plan(arguments), _preprocessing(arguments)
     structures, samples = _gather(arguments, preprocessing, console, cancel)
     names = [segment.name for segment in structures.segments]
+    require_same_study(output, names, data_digest(samples))
     results = run_plan(
         plan,
         samples,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError, ModelError
 from ..evaluation.statistics import require_scipy
@@ -34,6 +35,26 @@ def require_output_libraries() -> None:
     """
     require_scipy()
     require_matplotlib()
+
+
+def require_same_study(folder: Path, structures: Sequence[str], data_sha256: str) -> None:
+    """Check that a folder holds no results but earlier ones of the same study.
+
+    Args:
+        folder: need not exist.
+        structures: names of the structures.
+        data_sha256: digest of all samples, as in the settings.
+
+    Raises:
+        InputError: if results would be written over another study, or over what is none.
+    """
+    if not (folder / _SETTINGS).exists():
+        return
+    settings = _read_settings(folder)
+    if settings["structures"] != list(structures) or settings.get("data_sha256") != data_sha256:
+        raise InputError(
+            f"What {folder} holds comes from other images or settings; choose another folder."
+        )
 
 
 def write_results(
@@ -79,19 +100,23 @@ def redraw_results(folder: Path) -> tuple[Table, Table]:
         FunetError: if SciPy or matplotlib is missing.
         InputError: if the settings or a run are missing or damaged, or a file cannot be written.
     """
+    settings = _read_settings(folder)
+    systems, sizes, seeds = (settings[name] for name in ("systems", "sizes", "seeds"))
+    places = [(system, size, seed) for size in sizes for seed in seeds for system in systems]
+    runs = [_stored_run(folder / RUNS_FOLDER, *place) for place in places]
+    return _write_tables(folder, runs, settings["structures"], settings)
+
+
+def _read_settings(folder: Path) -> dict[str, Any]:
     path = folder / _SETTINGS
     try:
         settings = parse_json(read_small_file(path, _LARGEST_SETTINGS), str(path))
         if not isinstance(settings, dict):
             raise TypeError
-        systems, sizes, seeds, structures = (
-            list(settings[name]) for name in ("systems", "sizes", "seeds", "structures")
-        )
-        places = [(system, size, seed) for size in sizes for seed in seeds for system in systems]
+        lists = ("systems", "sizes", "seeds", "structures")
+        return settings | {name: list(settings[name]) for name in lists}
     except (ModelError, KeyError, TypeError) as error:
         raise InputError(f"{path} is missing or no record of a comparison.") from error
-    runs = [_stored_run(folder / RUNS_FOLDER, *place) for place in places]
-    return _write_tables(folder, runs, structures, settings)
 
 
 def _stored_run(folder: Path, system: str, size: int, seed: int) -> Run:

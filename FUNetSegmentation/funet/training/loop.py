@@ -36,6 +36,9 @@ from .validation import SliceScore, score_slices
 # A loss that grew so much tells of weights that no longer mean anything, though they are numbers.
 _DIVERGED = 1e4
 
+# How PyTorch begins to complain of a batch normalisation over a single value.
+_ONE_VALUE = "Expected more than 1 value per channel"
+
 
 def train(
     network: nn.Module,
@@ -216,7 +219,9 @@ class _Trainer:
                 if not is_out_of_memory(error):
                     raise
                 self._split_batch(error)
-            except ValueError as error:  # of normalisation over a single value
+            except ValueError as error:
+                if not str(error).startswith(_ONE_VALUE):
+                    raise
                 raise TrainingError(
                     f"Slices of {images.shape[-2]}×{images.shape[-1]} pixels are too small to be "
                     "learned one at a time; use larger batches or larger slices."
