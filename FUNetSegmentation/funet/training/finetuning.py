@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -307,12 +308,14 @@ def split_held_out(
     if len(corrections) < least or len(able) < 2:
         return tuple(corrections), ()
     count = min(max(1, round(len(corrections) * share)), len(able) - 1)
+    shown = [class_counts([sample]).keys() for sample in corrections]
+    teachers = Counter(value for values in shown for value in values)
+    teachers.update(value for sample in earlier for value in class_counts([sample]))
     chosen: set[int] = set()
     for index in (able[i] for i in np.random.default_rng(seed).permutation(len(able))):
-        rest = [s for i, s in enumerate(corrections) if i not in chosen and i != index]
-        taught = class_counts([*rest, *earlier]).keys()
-        if len(chosen) < count and taught >= class_counts([corrections[index]]).keys():
+        if len(chosen) < count and all(teachers[value] > 1 for value in shown[index]):
             chosen.add(index)
+            teachers.subtract(shown[index])
     return (
         tuple(sample for i, sample in enumerate(corrections) if i not in chosen),
         tuple(corrections[i] for i in sorted(chosen)),
