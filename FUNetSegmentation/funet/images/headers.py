@@ -25,11 +25,21 @@ def read_grid(path: Path) -> Geometry | None:
     reader.SetFileName(os.fspath(path))
     with plain_errors(path):
         reader.ReadImageInformation()
-    if reader.GetDimension() != 3:
-        return None
-    columns, rows, slices = reader.GetSize()
+    return grid_of(reader) if reader.GetDimension() == 3 else None
+
+
+def grid_of(image: sitk.Image | sitk.ImageFileReader) -> Geometry:
+    """Return the grid of a 3-D image, or of one whose header was read.
+
+    Raises:
+        InputError: see :class:`Geometry`.
+    """
+    columns, rows, slices = image.GetSize()
     return Geometry(
-        (slices, rows, columns), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection()
+        shape=(slices, rows, columns),
+        spacing=image.GetSpacing(),
+        origin=image.GetOrigin(),
+        direction=image.GetDirection(),
     )
 
 

@@ -22,6 +22,7 @@ from ..errors import InputError
 from ..files import atomic_file
 from .decimal_points import decimal_points
 from .geometry import MAX_VOXELS, Geometry, SliceOrder, are_stacked_evenly
+from .headers import grid_of
 from .integrity import require_whole
 from .reading_errors import plain_errors, require_reachable, require_utf8
 from .segmentations import (
@@ -170,15 +171,15 @@ def read_label_map(path: PathLike) -> LabelMap:
         InputError: as in :func:`read_volume`, or if a value is not a whole number from 0 to 254.
     """
     image, header, lost = _read_image(_checked_path(path))
-    if lost is not None and lost.any():
-        raise InputError(
-            f"{path} cannot be used as labels: It holds voxels that are no numbers; label values "
-            f"must be whole numbers from 0 to {MAX_LABEL}."
-        )
     geometry = _geometry(image, path)
     values = sitk.GetArrayViewFromImage(image)
     values = values.reshape(*geometry.shape, -1)
     try:
+        if lost is not None and lost.any():
+            raise InputError(
+                "It holds voxels that are no numbers; label values must be whole numbers from 0 to "
+                f"{MAX_LABEL}."
+            )
         stored = stored_segments(header)
         if stored:
             array, segments, overlapping = flatten_layers(_whole_numbers(values), stored)
@@ -285,14 +286,8 @@ def _set_geometry(image: sitk.Image, geometry: Geometry) -> None:
 
 
 def _geometry(image: sitk.Image, path: PathLike) -> Geometry:
-    columns, rows, slices = image.GetSize()
     try:
-        return Geometry(
-            shape=(slices, rows, columns),
-            spacing=image.GetSpacing(),
-            origin=image.GetOrigin(),
-            direction=image.GetDirection(),
-        )
+        return grid_of(image)
     except InputError as error:
         raise InputError(f"{path} cannot be used: {error}") from error
 
