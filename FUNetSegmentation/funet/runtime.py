@@ -174,7 +174,7 @@ def place_where_it_fits(
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether the error says that the memory of the device ran out, and nothing else."""
-    if isinstance(error, torch.cuda.OutOfMemoryError):
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
         return True
     # On the CPU, PyTorch has no error type of its own for this. The second message is that of
     # oneDNN, whose small buffers find no room; what it cannot compute at all, it names.

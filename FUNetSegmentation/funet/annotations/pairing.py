@@ -97,7 +97,8 @@ def subject_names(images: Sequence[Path]) -> tuple[str, ...]:
     counts = Counter(image_stem(path) for path in different)
     names = {path: image_stem(path) for path in different}
     if any(count > 1 for count in counts.values()):
-        names = {path: _below(_common_folder(different), path) for path in different}
+        folder = _common_folder(different)
+        names = {path: _below(folder, path) for path in different}
     return tuple(_subject(names[path.absolute()]) for path in images)
 
 

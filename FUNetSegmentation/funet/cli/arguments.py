@@ -203,15 +203,16 @@ def typed_command(words: Sequence[str]) -> str:
 
     Where images lie may say whose they are.
     """
-    shown, before = ["funet"], ""
+    parts, option = ["funet"], ""
     for word in words:
-        option, equals, value = word.partition("=") if word.startswith("--") else (before, "", word)
-        if equals and option not in _TEXTS:
-            shown.append(f"{option}={_without_folders(value)}")
-        else:
-            shown.append(word if equals or option in _TEXTS else _without_folders(word))
-        before = word
-    return shlex.join(shown)
+        begin, value = "", word
+        if word.startswith("--"):
+            option, equals, value = word.partition("=")
+            begin = option + equals
+        parts.append(begin + (value if option in _TEXTS else _without_folders(value)))
+        if value:  # what follows belongs to this option no more
+            option = ""
+    return shlex.join(parts)
 
 
 def _without_folders(text: str) -> str:

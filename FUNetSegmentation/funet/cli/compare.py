@@ -167,7 +167,6 @@ def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) ->
     )
     from ..comparison.runs import Run
     from ..files import require_writable
-    from ..training.checkpoints import data_digest
 
     output: Path = arguments.output
     require_writable(output)
@@ -175,7 +174,7 @@ def run(arguments: argparse.Namespace, console: Console, cancel: CancelToken) ->
     plan, preprocessing = _plan(arguments), _preprocessing(arguments)
     structures, samples = _gather(arguments, preprocessing, console, cancel)
     names = [segment.name for segment in structures.segments]
-    require_same_study(output, names, data_digest(samples))
+    require_same_study(output, names, samples)
     results = run_plan(
         plan,
         samples,

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..annotations.samples import SliceSample
 from ..errors import InputError, ModelError
 from ..evaluation.statistics import require_scipy
 from ..evaluation.tables import Table
 from ..files import atomic_file, read_small_file
 from ..strict_json import dump_json, parse_json
+from ..training.checkpoints import data_digest
 from .figure import draw_comparison, require_matplotlib
 from .report import (
     collect_scores,
@@ -37,13 +39,15 @@ def require_output_libraries() -> None:
     require_matplotlib()
 
 
-def require_same_study(folder: Path, structures: Sequence[str], data_sha256: str) -> None:
+def require_same_study(
+    folder: Path, structures: Sequence[str], samples: Sequence[SliceSample]
+) -> None:
     """Check that a folder holds no results but earlier ones of the same study.
 
     Args:
         folder: need not exist.
         structures: names of the structures.
-        data_sha256: digest of all samples, as in the settings.
+        samples: all that take part.
 
     Raises:
         InputError: if results would be written over another study, or over what is none.
@@ -51,7 +55,8 @@ def require_same_study(folder: Path, structures: Sequence[str], data_sha256: str
     if not (folder / _SETTINGS).exists():
         return
     settings = _read_settings(folder)
-    if settings["structures"] != list(structures) or settings.get("data_sha256") != data_sha256:
+    digest = data_digest(samples)
+    if settings["structures"] != list(structures) or settings.get("data_sha256") != digest:
         raise InputError(
             f"What {folder} holds comes from other images or settings; choose another folder."
         )

@@ -189,7 +189,7 @@ def _segment_one(
     except FunetError as error:
         message = str(error)
     except (MemoryError, RuntimeError) as error:
-        if not (isinstance(error, MemoryError) or is_out_of_memory(error)):
+        if not is_out_of_memory(error):
             raise
         message = f"The memory does not hold {path}; crop it or close other programs."
     except OSError as error:
